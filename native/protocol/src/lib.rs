@@ -1,0 +1,26 @@
+//! What travels between a client and Spindle, without any I/O.
+//!
+//! In reading order:
+//! - [`limits`]: every number of the wire, with its reason;
+//! - [`error`]: the closed list of what can go wrong;
+//! - [`frame`]: bytes to frames and back;
+//! - [`json`]: the written rules for JSON;
+//! - [`envelope`]: requests, replies and notifications;
+//! - [`hello`]: greeting and mutual proof;
+//! - [`instance`]: how a client finds a server;
+//! - [`value`]: the types that parameters are made of;
+//! - [`method`]: what a method is, and the table of all of them;
+//! - [`methods`]: each method's parameters and result, a file per noun.
+
+#![forbid(unsafe_code)]
+
+pub mod envelope;
+pub mod error;
+pub mod frame;
+pub mod hello;
+pub mod instance;
+pub mod json;
+pub mod limits;
+pub mod method;
+pub mod methods;
+pub mod value;

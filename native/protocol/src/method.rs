@@ -1,0 +1,219 @@
+//! What a method is, and the table of all of them. Each is defined once, in [`crate::methods`];
+//! validation, `methods`, the command line, the documentation and the clients' retry rules read this.
+
+use std::time::Duration;
+
+use once_cell::sync::Lazy;
+use schemars::{JsonSchema, Schema, SchemaGenerator, generate::SchemaSettings};
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use serde_json::value::RawValue;
+
+use crate::error::{Kind, WireError};
+use crate::json::{self, Object};
+use crate::methods::{control, data, edit, file, material, object, operator, render, scene, script, view};
+
+/// What a method does to the open file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Effect {
+    /// Nothing changes: safe to repeat, and no undo step.
+    Read,
+    /// Something changes, and is undone as one named step.
+    Write,
+    /// Answered by native code, without Blender's main thread.
+    Control,
+}
+
+/// A method, as a type.
+pub trait Method {
+    /// `noun.verb`, or one word for control methods.
+    const NAME: &'static str;
+    /// One sentence for lists and help.
+    const SUMMARY: &'static str;
+    /// What it does to the open file.
+    const EFFECT: Effect;
+    /// From receipt to reply where the request names none. `None`: as long as it takes.
+    const DEADLINE: Option<Duration> = Some(Duration::from_secs(60));
+    /// Whether it always needs the check worker, whatever its size, because it carries code.
+    const CARRIES_CODE: bool = false;
+    /// Its parameters.
+    type Params: DeserializeOwned + Serialize + JsonSchema + Send + 'static;
+    /// Its result.
+    type Result: Serialize + JsonSchema;
+}
+
+/// Parameters that fit their method, ready to be turned into whatever runs it.
+pub type Params = Box<dyn erased_serde::Serialize + Send>;
+
+/// A method's row in the table.
+pub struct Descriptor {
+    /// `noun.verb`, or one word for control methods.
+    pub name: &'static str,
+    /// One sentence for lists and help.
+    pub summary: &'static str,
+    /// What it does to the open file.
+    pub effect: Effect,
+    /// From receipt to reply where the request names none.
+    pub deadline: Option<Duration>,
+    /// Whether it always goes through the check worker.
+    pub carries_code: bool,
+    read: fn(&RawValue) -> Result<Params, WireError>,
+    schemas: fn() -> (Schema, Schema),
+}
+
+impl Descriptor {
+    const fn of<M: Method>() -> Descriptor {
+        Descriptor {
+            name: M::NAME,
+            summary: M::SUMMARY,
+            effect: M::EFFECT,
+            deadline: M::DEADLINE,
+            carries_code: M::CARRIES_CODE,
+            read: |params| Ok(Box::new(read_params::<M::Params>(params)?)),
+            schemas: || (schema::<M::Params>(), schema::<M::Result>()),
+        }
+    }
+
+    /// Whether native code answers it.
+    pub fn is_control(&self) -> bool {
+        self.effect == Effect::Control
+    }
+
+    /// Read and check parameters.
+    ///
+    /// # Errors
+    /// `invalid_params` with the JSON path of the first fault and what was expected there.
+    pub fn read(&self, params: &RawValue) -> Result<Params, WireError> {
+        (self.read)(params)
+    }
+
+    /// The row as `methods` lists it, with JSON schemas of the parameters and the result.
+    pub fn to_json(&self) -> Value {
+        let (params, result) = (self.schemas)();
+        serde_json::json!({
+            "name": self.name,
+            "summary": self.summary,
+            "effect": self.effect,
+            "deadline_ms": self.deadline.map(|deadline| deadline.as_millis() as u64),
+            "params": params,
+            "result": result,
+        })
+    }
+}
+
+fn schema<T: JsonSchema>() -> Schema {
+    let settings = SchemaSettings::draft2020_12().with(|settings| settings.inline_subschemas = true);
+    SchemaGenerator::new(settings).into_root_schema_for::<T>()
+}
+
+/// Read one method's parameters.
+///
+/// # Errors
+/// `invalid_params` with the JSON path of the first fault and what was expected there.
+pub fn read_params<P: DeserializeOwned>(params: &RawValue) -> Result<P, WireError> {
+    let refuse = |path: String, error: &serde_json::Error| {
+        let path = if path == "." { "params".to_owned() } else { format!("params.{path}") };
+        WireError::new(Kind::InvalidParams, format!("{path}: {}", without_position(error))).with("path", path)
+    };
+    json::check(params.get().as_bytes()).map_err(|error| refuse(".".to_owned(), &error))?;
+    let mut deserializer = serde_json::Deserializer::from_str(params.get());
+    match serde_path_to_error::deserialize::<_, Object<P>>(&mut deserializer) {
+        Ok(Object(params)) => Ok(params),
+        Err(error) => Err(refuse(error.path().to_string(), error.inner())),
+    }
+}
+
+/// The line and column inside a member of a larger message help nobody; the path does.
+fn without_position(error: &serde_json::Error) -> String {
+    let text = error.to_string();
+    text.rsplit_once(" at line ").map_or(text.clone(), |(message, _)| message.to_owned())
+}
+
+/// Every method, control methods first, then by noun.
+pub static METHODS: &[Descriptor] = &[
+    Descriptor::of::<control::Ping>(),
+    Descriptor::of::<control::Health>(),
+    Descriptor::of::<control::Methods>(),
+    Descriptor::of::<control::Cancel>(),
+    Descriptor::of::<script::Run>(),
+    Descriptor::of::<scene::Get>(),
+    Descriptor::of::<object::ListAll>(),
+    Descriptor::of::<object::Get>(),
+    Descriptor::of::<object::Create>(),
+    Descriptor::of::<object::Set>(),
+    Descriptor::of::<object::Delete>(),
+    Descriptor::of::<material::Set>(),
+    Descriptor::of::<data::Get>(),
+    Descriptor::of::<data::Set>(),
+    Descriptor::of::<operator::Call>(),
+    Descriptor::of::<view::Capture>(),
+    Descriptor::of::<render::Image>(),
+    Descriptor::of::<file::New>(),
+    Descriptor::of::<file::Open>(),
+    Descriptor::of::<file::Save>(),
+    Descriptor::of::<edit::Undo>(),
+    Descriptor::of::<edit::Redo>(),
+    Descriptor::of::<edit::GroupBegin>(),
+    Descriptor::of::<edit::GroupEnd>(),
+];
+
+/// The method with this name.
+pub fn find(name: &str) -> Option<&'static Descriptor> {
+    static BY_NAME: Lazy<std::collections::HashMap<&str, &Descriptor>> =
+        Lazy::new(|| METHODS.iter().map(|method| (method.name, method)).collect());
+    BY_NAME.get(name).copied()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_table_is_sound() {
+        for method in METHODS {
+            assert!(std::ptr::eq(find(method.name).expect(method.name), method), "{} is there once", method.name);
+            assert_eq!(method.is_control(), !method.name.contains('.'), "{}", method.name);
+            assert!(method.name.len() <= crate::limits::METHOD_BYTES);
+            assert!(method.summary.ends_with('.'), "{}", method.name);
+            let json = method.to_json();
+            assert_eq!(json["params"]["type"], "object", "{}", method.name);
+            assert_eq!(json["params"]["additionalProperties"], false, "{}", method.name);
+            assert_eq!(json["result"]["type"], "object", "{}", method.name);
+        }
+    }
+
+    /// Bad parameters are named by their path, with what was expected.
+    #[test]
+    fn parameters() {
+        let rows = [
+            ("object.create", r#"{"kind":"cube","location":[1,2,3]}"#, ""),
+            ("object.create", r#"{"kind":"cube","location":[1,"x",3]}"#, "params.location[1]: invalid type: string"),
+            ("object.create", r#"{"kind":"cub"}"#, "params.kind: unknown variant `cub`"),
+            ("object.create", r#"{}"#, "params: missing field `kind`"),
+            ("object.create", r#"{"kind":"cube","colour":[1,1,1]}"#, "params.colour: unknown field"),
+            ("object.create", r#"{"kind":"cube","kind":"cone"}"#, "params: the key \"kind\" twice"),
+            ("object.set", r#"{"name":"Cube","color":[1,1,2]}"#, "params.color[2]: 2 is not within 0 and 1"),
+            ("object.set", r#"{"name":"Cube","parent":null}"#, ""),
+            ("script.run", r#"{"code":"1","args":{"a":[1]}}"#, ""),
+            ("script.run", r#"{"code":"1","args":[1]}"#, "params.args: invalid type: sequence"),
+            ("script.run", r#"{"code":"a\u0000"}"#, "NUL"),
+            (
+                "data.get",
+                r#"{"block":["objects","Cube"],"path":"x"}"#,
+                "params.block: invalid type: sequence, expected an object",
+            ),
+            ("ping", r#"{"a":1}"#, "params.a: unknown field"),
+        ];
+        for (name, params, expected) in rows {
+            let raw = RawValue::from_string(params.to_owned()).expect("JSON");
+            match find(name).expect(name).read(&raw) {
+                Ok(_) => assert_eq!(expected, "", "{name} {params}"),
+                Err(error) => {
+                    assert!(!expected.is_empty() && error.message.contains(expected), "{name} {params}: {error}");
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,87 @@
+//! What the viewport shows.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::method::{Effect, Method};
+use crate::value::{BlobRef, Count};
+
+/// Where to look from.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum From {
+    /// As the first 3D viewport looks.
+    #[default]
+    Viewport,
+    /// Through the active camera.
+    Camera,
+}
+
+/// How surfaces are drawn.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Shading {
+    /// Edges only.
+    Wireframe,
+    /// Plain surfaces.
+    Solid,
+    /// With materials.
+    Material,
+    /// As the render engine would.
+    Rendered,
+}
+
+/// `view.capture`.
+pub struct Capture;
+
+/// Parameters of `view.capture`.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct CaptureParams {
+    /// Pixels.
+    #[serde(default = "width")]
+    pub width: Count<16, 8192>,
+    /// Pixels.
+    #[serde(default = "height")]
+    pub height: Count<16, 8192>,
+    /// Where to look from.
+    #[serde(default)]
+    pub from: From,
+    /// How to draw; as the viewport does when absent.
+    #[serde(default)]
+    pub shading: Option<Shading>,
+    /// Whether to draw grid, outlines and gizmo lines too.
+    #[serde(default)]
+    pub overlays: bool,
+}
+
+fn width() -> Count<16, 8192> {
+    Count(960)
+}
+
+fn height() -> Count<16, 8192> {
+    Count(540)
+}
+
+/// A picture.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+pub struct Picture {
+    /// The PNG file, in the frame's blob.
+    pub image: BlobRef,
+    /// Pixels.
+    pub width: u32,
+    /// Pixels.
+    pub height: u32,
+    /// `viewport`: drawn as a viewport is. `workbench`: without a window there is no viewport, and
+    /// the Workbench or Cycles engine rendered the scene through the camera, or through one placed
+    /// for the purpose that sees all of it.
+    pub source: String,
+}
+
+impl Method for Capture {
+    const NAME: &'static str = "view.capture";
+    const SUMMARY: &'static str = "Draw the 3D viewport into a PNG.";
+    const EFFECT: Effect = Effect::Read;
+    type Params = CaptureParams;
+    type Result = Picture;
+}
