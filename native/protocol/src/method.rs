@@ -63,6 +63,12 @@ pub struct Descriptor {
     schemas: fn() -> (Schema, Schema),
 }
 
+impl std::fmt::Debug for Descriptor {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.debug_tuple("Descriptor").field(&self.name).finish()
+    }
+}
+
 impl Descriptor {
     const fn of<M: Method>() -> Descriptor {
         Descriptor {
