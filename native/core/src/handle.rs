@@ -25,7 +25,7 @@ use crate::instance_file::InstanceFile;
 use crate::outbox::{Outbox, Outgoing, error_frame, result_frame};
 use crate::router::Router;
 use crate::server::{ClientStatus, Server, Shared, WAKER};
-use crate::session::{Identity, Sessions};
+use crate::session::{Identity, SessionKey, Sessions};
 use crate::settings::{Settings, SettingsError};
 
 /// What the server tells about the Blender that it lives in.
@@ -181,6 +181,11 @@ impl Handle {
     /// Whether any connection is open: the main thread then looks more often.
     pub fn has_connections(&self) -> bool {
         self.shared.has_connections.load(Ordering::Acquire)
+    }
+
+    /// Whether a session has a connection now.
+    pub fn is_connected(&self, session: SessionKey) -> bool {
+        self.shared.roster.lock().iter().any(|client| client.session == session)
     }
 
     /// What clients find in the instance file. Not to be shown: it holds the token.

@@ -138,7 +138,7 @@ impl Router {
     }
 
     fn control(&self, request: &Request, connection: ConnectionKey, now: Instant) -> Result<Step, WireError> {
-        let connections = self.sessions.iter().map(|session| session.connections).sum();
+        let connections = self.sessions.iter().map(|(_, session)| session.connections).sum();
         let facts = Facts {
             identity: &self.identity,
             window: self.window,

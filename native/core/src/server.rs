@@ -23,7 +23,7 @@ use crate::connection::{Closing, Connection, Progress};
 use crate::inbox::Ended;
 use crate::outbox::{Lane, Outbox, Outgoing, error_frame};
 use crate::router::{Phase, Router, Step};
-use crate::session::Handshake;
+use crate::session::{Handshake, SessionKey};
 
 /// The poll's token for the listener.
 pub const LISTENER: Token = Token(usize::MAX);
@@ -41,6 +41,8 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 /// A connected client, for people.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ClientStatus {
+    /// Its session.
+    pub session: SessionKey,
     /// Its name.
     pub name: String,
     /// Its version.
@@ -349,9 +351,10 @@ impl Server {
     }
 
     fn renew_roster(&self) {
-        let connected = self.router.sessions.iter().filter(|session| session.connections > 0);
+        let connected = self.router.sessions.iter().filter(|(_, session)| session.connections > 0);
         let mut roster: Vec<ClientStatus> = connected
-            .map(|session| ClientStatus {
+            .map(|(key, session)| ClientStatus {
+                session: key,
                 name: session.client.name.clone(),
                 version: session.client.version.clone(),
                 connections: session.connections,

@@ -133,12 +133,11 @@ impl Sessions {
     /// # Errors
     /// `too_many_connections` when there is no room, and no disconnected client to forget.
     pub fn join(&mut self, client: ClientInfo, now: Instant) -> Result<SessionKey, WireError> {
-        if let Some(key) = self.by_client.get(&client.id).copied() {
-            if let Some(session) = self.records.get_mut(&key) {
-                session.connections += 1;
-                session.client = client;
-                return Ok(key);
-            }
+        let known = self.by_client.get(&client.id).copied();
+        if let Some((key, session)) = known.and_then(|key| Some((key, self.records.get_mut(&key)?))) {
+            session.connections += 1;
+            session.client = client;
+            return Ok(key);
         }
         if self.records.len() >= self.most {
             self.forget_oldest()?;
@@ -175,8 +174,8 @@ impl Sessions {
     }
 
     /// All records, in no order.
-    pub fn iter(&self) -> impl Iterator<Item = &Session> {
-        self.records.values()
+    pub fn iter(&self) -> impl Iterator<Item = (SessionKey, &Session)> {
+        self.records.iter().map(|(key, session)| (*key, session))
     }
 
     /// How many clients are remembered.

@@ -148,7 +148,8 @@ mod tests {
     #[test]
     fn settings_are_checked_as_a_whole() {
         Settings::default().check().expect("the defaults");
-        let rows: [(fn(&mut Settings), &str); 8] = [
+        type Change = fn(&mut Settings);
+        let rows: [(Change, &str); 8] = [
             (|s| s.port = 80, "the setting port is 80; the allowed range is 1024 to 65535, or 0"),
             (|s| s.max_connections = 0, "max_connections is 0; the allowed range is 1 to 10000"),
             (|s| s.max_queued = 0, "max_queued is 0"),

@@ -1,0 +1,190 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Requests to functions: take one, run a turn of it, reply. Nothing here knows Blender.
+
+A command returns its result, or is a generator: each `yield` ends its turn, and it is resumed in a later
+step. Whatever a command raises is caught here, per request, and answered.
+"""
+
+from __future__ import annotations
+
+import time
+import types
+from collections.abc import Callable, Generator, Iterable
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from .errors import CommandError
+from .native import Request, Server
+from .turn import Turn, TurnPreferences
+
+Command = Callable[..., Any]
+
+
+class Undo(Protocol):
+    """What the dispatcher tells the keeper of undo steps."""
+
+    def before(self, request: Request) -> None: ...
+    def after(self, request: Request, turn: Turn) -> str | None: ...
+    def flush(self) -> None: ...
+    def step(self, is_connected: Callable[[int], bool]) -> None: ...
+
+
+@dataclass
+class Suspended:
+    """A command between two of its turns."""
+
+    request: Request
+    turn: Turn
+    work: Generator[None, None, Any]
+
+
+class Dispatcher:
+    """Runs requests, a step at a time."""
+
+    def __init__(
+        self,
+        table: dict[str, Command],
+        undo: Undo,
+        refuse_unsafe_moment: Callable[[], None],
+        preferences: Callable[[], TurnPreferences],
+    ) -> None:
+        self._table = table
+        self._undo = undo
+        self._refuse_unsafe_moment = refuse_unsafe_moment
+        self._preferences = preferences
+        self._server: Server | None = None
+        self._suspended: list[Suspended] = []
+
+    def check_methods(self, methods: Iterable[tuple[str, str]]) -> None:
+        """Refuse to start when the native module and the table do not name the same methods."""
+        native, ours = {name for name, _ in methods}, set(self._table)
+        if native != ours:
+            raise RuntimeError(
+                f"Spindle's parts do not fit: native only {sorted(native - ours)}, "
+                f"add-on only {sorted(ours - native)}. Restart Blender"
+            )
+
+    def attach(self, server: Server) -> None:
+        """Serve this server from the next step on."""
+        self._server = server
+
+    def detach(self) -> None:
+        """Serve nothing from now on, in the current step too. Suspended commands are closed; those that
+        run this very moment cannot be, and end by themselves."""
+        self._server = None
+        suspended, self._suspended = self._suspended, []
+        for command in suspended:
+            if not command.work.gi_running:
+                _close(command)
+
+    def step(self, linger: float, budget: float, first_wait: float = 0.0) -> bool:
+        """Serve for up to `budget` seconds; returns whether anything was served.
+
+        After a request, wait up to `linger` seconds for the next one with the GIL released, since a client
+        that has just been answered asks again sooner than Blender comes round. `first_wait` is for a caller
+        with nothing else to do.
+        """
+        end = time.monotonic() + budget
+        served = self._resume_all()
+        wait = first_wait
+        while (server := self._server) is not None:
+            request = server.take(wait)
+            if request is None:
+                break
+            self._start(server, request)
+            served = True
+            left = end - time.monotonic()
+            if left <= 0:
+                break
+            wait = min(linger, left)
+        if self._server is not None:
+            self._undo.flush()
+            self._undo.step(self._server.is_connected)
+        return served
+
+    def has_suspended(self) -> bool:
+        """Whether any command waits for its next turn."""
+        return bool(self._suspended)
+
+    def _start(self, server: Server, request: Request) -> None:
+        try:
+            if request.effect == "write" and not request.method.startswith("script."):
+                self._refuse_unsafe_moment()
+            self._undo.before(request)
+            turn = self._turn(request)
+            result = self._table[request.method](turn, **request.params)
+        except BaseException as error:  # A script may raise anything; none of it may end Blender's timer.
+            _fail(server, request, error)
+            return
+        if isinstance(result, types.GeneratorType):
+            self._advance(server, Suspended(request, turn, result))
+        else:
+            self._reply(server, request, turn, result)
+
+    def _turn(self, request: Request) -> Turn:
+        return Turn(
+            client=request.client,
+            session=str(request.session),
+            method=request.method,
+            label=request.label,
+            effect=request.claimed_effect,
+            blob=request.blob,
+            preferences=self._preferences(),
+        )
+
+    def _resume_all(self) -> bool:
+        suspended, self._suspended = self._suspended, []
+        for command in suspended:
+            if (server := self._server) is None:
+                _close(command)
+            elif (cause := server.stop_cause(command.request.ticket)) is not None:
+                _stop(server, command, cause)
+            else:
+                self._advance(server, command)
+        return bool(suspended)
+
+    def _advance(self, server: Server, command: Suspended) -> None:
+        try:
+            next(command.work)
+        except StopIteration as end:
+            self._reply(server, command.request, command.turn, end.value)
+        except BaseException as error:  # As in _start.
+            _fail(server, command.request, error)
+        else:
+            server.suspend(command.request.ticket)
+            self._suspended.append(command)
+
+    def _reply(self, server: Server, request: Request, turn: Turn, result: Any) -> None:
+        try:
+            step = self._undo.after(request, turn)
+            if step is not None and isinstance(result, dict):
+                result["undo_step"] = step
+        except Exception as error:
+            _fail(server, request, error)
+            return
+        server.reply(request.ticket, result)
+
+
+def _fail(server: Server, request: Request, error: BaseException) -> None:
+    if isinstance(error, CommandError):
+        server.fail(request.ticket, error.kind, str(error), started=error.started, details=error.details)
+    else:
+        text = f"{type(error).__name__}: {error}"
+        server.fail(request.ticket, "command_failed", text, started=True)
+
+
+def _stop(server: Server, command: Suspended, cause: str) -> None:
+    fault = _close(command)
+    text = "the deadline passed" if cause == "timed_out" else "the request was cancelled, or its client is gone"
+    if fault is not None:
+        text += f"; cleaning up failed: {fault}"
+    server.fail(command.request.ticket, cause, f"{text}; it had started", started=True)
+
+
+def _close(command: Suspended) -> BaseException | None:
+    """Let a command clean up; what fails there is returned, as there is nobody to raise it to."""
+    try:
+        command.work.close()
+    except BaseException as error:
+        return error
+    return None

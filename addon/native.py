@@ -1,0 +1,65 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The native module: its only import, one readable failure, and what the shell uses of it."""
+
+from __future__ import annotations
+
+import importlib
+from typing import Any, Protocol
+
+
+class NativeError(ImportError):
+    """The native module is missing, or is not the one that this add-on was built with."""
+
+
+class Request(Protocol):
+    """A request for the main thread, its parameters checked."""
+
+    ticket: int
+    method: str
+    effect: str
+    params: dict[str, Any]
+    blob: bytes
+    client: str
+    session: int
+    label: str
+    claimed_effect: str | None
+
+
+class Server(Protocol):
+    """The socket server. The stub beside the native module has the full text."""
+
+    def take(self, timeout: float) -> Request | None: ...
+    def reply(self, ticket: int, result: Any) -> None: ...
+    def fail(
+        self, ticket: int, kind: str, message: str, *, started: bool | None, details: dict[str, Any] | None = None
+    ) -> None: ...
+    def suspend(self, ticket: int) -> None: ...
+    def stop_cause(self, ticket: int) -> str | None: ...
+    def has_connections(self) -> bool: ...
+    def is_connected(self, session: int) -> bool: ...
+    def set_file(self, path: str) -> None: ...
+    def status(self) -> dict[str, Any]: ...
+    def connection_info(self) -> str: ...
+    def stop(self) -> None: ...
+
+
+def load() -> Any:
+    """Import the native module that this add-on was built with.
+
+    Raises NativeError, with what to do, when it is missing or of another version.
+    """
+    try:
+        from . import _build
+    except ImportError as error:
+        raise NativeError("Spindle was not installed from a built zip; build one with scripts/package") from error
+    try:
+        native = importlib.import_module(f"{_build.NATIVE}._native")
+    except ImportError as error:
+        raise NativeError(
+            f"Spindle's native part cannot be loaded ({error}). Disable and enable Spindle, then restart Blender"
+        ) from error
+    if native.VERSION != _build.RELEASE:
+        raise NativeError(
+            f"Spindle {_build.VERSION} found native code of version {native.VERSION}. Restart Blender"
+        )
+    return native

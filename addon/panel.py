@@ -1,0 +1,143 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The N-panel: reads a snapshot, changes nothing."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import bpy
+
+from . import session
+
+_STATES = {
+    "ready": ("Ready", "CHECKMARK"),
+    "busy": ("Busy", "SORTTIME"),
+    "blocked": ("Blocked", "ERROR"),
+    "stopping": ("Stopping", "X"),
+}
+
+_shown: dict[str, Any] | None = None
+
+
+def snapshot() -> dict[str, Any] | None:
+    """What the panel shows; None while the server is off."""
+    server = session.running()
+    return None if server is None else server.status()
+
+
+def redraw_on_change() -> None:
+    """Have the panel drawn again if it would look different."""
+    global _shown
+    now = snapshot()
+    if now == _shown:
+        return
+    _shown = now
+    for window in bpy.context.window_manager.windows:
+        for area in window.screen.areas:
+            if area.type == "VIEW_3D":
+                for region in area.regions:
+                    if region.type == "UI":
+                        region.tag_redraw()
+
+
+class SPINDLE_PT_main(bpy.types.Panel):
+    """Whether Spindle runs, and what it does."""
+
+    bl_idname = "SPINDLE_PT_main"
+    bl_label = "Spindle"
+    bl_space_type = "VIEW_3D"
+    bl_region_type = "UI"
+    bl_category = "Spindle"
+
+    def draw(self, _context: bpy.types.Context) -> None:
+        """Draw the switch, the address and the state."""
+        layout = self.layout
+        status = snapshot()
+        if status is None:
+            layout.operator("spindle.start", icon="PLAY")
+            _draw_error(layout)
+            return
+        layout.operator("spindle.stop", icon="PAUSE")
+        label, icon = _STATES[status["state"]]
+        for method, title, client in status["running"][:1]:
+            label = f"{title or method} for {client}"
+        column = layout.column(align=True)
+        column.label(text=label, icon=icon)
+        row = column.row(align=True)
+        row.label(text=f"127.0.0.1:{status['port']}", icon="LINKED")
+        row.operator("spindle.copy_connection", text="", icon="COPYDOWN")
+        if status["taken_port"] is not None:
+            column.label(text=f"Port {status['taken_port']} was taken", icon="INFO")
+        if status["queued"]:
+            column.label(text=f"{status['queued']} waiting", icon="PRESET")
+        _draw_error(layout)
+
+
+class SPINDLE_PT_clients(bpy.types.Panel):
+    """Who is connected."""
+
+    bl_idname = "SPINDLE_PT_clients"
+    bl_parent_id = "SPINDLE_PT_main"
+    bl_label = "Clients"
+    bl_space_type = "VIEW_3D"
+    bl_region_type = "UI"
+
+    @classmethod
+    def poll(cls, _context: bpy.types.Context) -> bool:
+        return session.running() is not None
+
+    def draw(self, _context: bpy.types.Context) -> None:
+        """Draw a line per client."""
+        status = snapshot() or {"clients": []}
+        column = self.layout.column(align=True)
+        for name, version, connections in status["clients"]:
+            count = f" ({connections})" if connections > 1 else ""
+            column.label(text=f"{name} {version}{count}", icon="USER")
+        if not status["clients"]:
+            column.label(text="None")
+
+
+class SPINDLE_PT_requests(bpy.types.Panel):
+    """What was done last."""
+
+    bl_idname = "SPINDLE_PT_requests"
+    bl_parent_id = "SPINDLE_PT_main"
+    bl_label = "Last Requests"
+    bl_space_type = "VIEW_3D"
+    bl_region_type = "UI"
+
+    @classmethod
+    def poll(cls, _context: bpy.types.Context) -> bool:
+        return session.running() is not None
+
+    def draw(self, _context: bpy.types.Context) -> None:
+        """Draw a line per request, the newest first."""
+        status = snapshot() or {"recent": []}
+        column = self.layout.column(align=True)
+        for method, _client, label, outcome, seconds in reversed(status["recent"]):
+            row = column.row(align=True)
+            good = outcome == "ok"
+            row.label(text=label or method, icon="CHECKMARK" if good else "ERROR")
+            row.label(text=f"{seconds * 1000:.1f} ms" if good else outcome)
+        if not status["recent"]:
+            column.label(text="None")
+
+
+def _draw_error(layout: bpy.types.UILayout) -> None:
+    if session.last_error():
+        box = layout.box()
+        for line in _wrap(session.last_error()):
+            box.label(text=line, icon="NONE")
+
+
+def _wrap(text: str, width: int = 38) -> list[str]:
+    lines = [""]
+    for word in text.split():
+        if lines[-1] and len(lines[-1]) + 1 + len(word) > width:
+            lines.append("")
+        lines[-1] = f"{lines[-1]} {word}".strip()
+    return lines
+
+
+classes = (SPINDLE_PT_main, SPINDLE_PT_clients, SPINDLE_PT_requests)
+register, unregister = bpy.utils.register_classes_factory(classes)

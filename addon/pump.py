@@ -1,0 +1,137 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""From Blender's timer to the dispatcher, and the guards that keep the timer alive. Uses bpy."""
+
+from __future__ import annotations
+
+import atexit
+import time
+import traceback
+from typing import Any
+
+import bpy
+from bpy.app.handlers import persistent
+
+from . import panel, preferences, session, undo
+from .commands import TABLE
+from .dispatcher import Dispatcher
+from .moments import refuse_unsafe_moment
+
+LINGER_S = 0.002
+"""How long a step waits for the next request after one was served: a client on this machine that has just
+been answered asks again well within it."""
+
+BUDGET_S = 0.008
+"""How long a step may go on serving before Blender has its turn: half a frame at 60 Hz."""
+
+IDLE_S = 0.05
+"""The timer's interval without connections. With one it is 0: once a round of Blender's loop, about 5 ms."""
+
+PANEL_S = 0.25
+"""How often the panel looks for changes."""
+
+_next_look = 0.0
+
+
+def new_dispatcher() -> Dispatcher:
+    """A dispatcher of all commands."""
+    return Dispatcher(TABLE, undo.keeper, refuse_unsafe_moment, preferences.for_turn)
+
+
+def start(settings: dict[str, Any] | None = None) -> bool:
+    """Switch the server on. Returns whether it runs; `session.last_error` says why not."""
+    version, window = bpy.app.version_string, not bpy.app.background
+    chosen = preferences.server_settings() | (settings or {})
+    if not session.start(new_dispatcher(), chosen, blender=version, window=window, file=bpy.data.filepath):
+        return False
+    undo.keeper.install()
+    _install_handlers()
+    if window:
+        _ensure_timer()
+    return True
+
+
+def stop() -> None:
+    """Switch the server off. Each step runs even where an earlier one failed."""
+    for step in (session.stop, _remove_timer, _remove_handlers, undo.keeper.uninstall, undo.keeper.forget):
+        try:
+            step()
+        except Exception:
+            traceback.print_exc()
+
+
+def tick() -> float:
+    """Blender's timer calls this. An exception or any other return value would remove the timer for ever."""
+    try:
+        return _tick()
+    except BaseException:  # SystemExit and KeyboardInterrupt would remove the timer like any other.
+        traceback.print_exc()
+        return IDLE_S
+
+
+def _tick() -> float:
+    global _next_look
+    dispatcher, server = session.dispatcher(), session.running()
+    if dispatcher is None or server is None:
+        return IDLE_S
+    dispatcher.step(LINGER_S, BUDGET_S)
+    now = time.monotonic()
+    if now >= _next_look:
+        _next_look = now + PANEL_S
+        panel.redraw_on_change()
+    return 0.0 if server.has_connections() else IDLE_S
+
+
+def _ensure_timer() -> None:
+    if not bpy.app.timers.is_registered(tick):
+        bpy.app.timers.register(tick, persistent=True)
+
+
+def _remove_timer() -> None:
+    if bpy.app.timers.is_registered(tick):
+        bpy.app.timers.unregister(tick)
+
+
+@persistent
+def _on_load(*_: Any) -> None:
+    undo.keeper.forget()
+    undo.keeper.install()
+    if not bpy.app.background and session.running() is not None:
+        _ensure_timer()
+    _on_file_name()
+
+
+@persistent
+def _on_file_name(*_: Any) -> None:
+    server = session.running()
+    if server is not None:
+        try:
+            server.set_file(bpy.data.filepath)
+        except OSError as error:
+            session.note_error(f"The instance file cannot be written: {error}")
+
+
+@persistent
+def _on_exit(*_: Any) -> None:
+    stop()
+
+
+def _handlers() -> list[tuple[list[Any], Any]]:
+    handlers = bpy.app.handlers
+    pairs = [(handlers.load_post, _on_load), (handlers.save_post, _on_file_name)]
+    if hasattr(handlers, "exit_pre"):  # From 5.1 on.
+        pairs.append((handlers.exit_pre, _on_exit))
+    return pairs
+
+
+def _install_handlers() -> None:
+    for handlers, function in _handlers():
+        if function not in handlers:
+            handlers.append(function)
+    atexit.register(stop)
+
+
+def _remove_handlers() -> None:
+    atexit.unregister(stop)
+    for handlers, function in _handlers():
+        if function in handlers:
+            handlers.remove(function)

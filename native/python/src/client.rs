@@ -1,0 +1,6 @@
+//! Placeholder until the client is there.
+use pyo3::prelude::*;
+/// Nothing yet.
+pub fn register(_: &Bound<'_, PyModule>) -> PyResult<()> {
+    Ok(())
+}

@@ -1,0 +1,211 @@
+//! `Server` and `Request`: what the add-on's shell works with.
+
+use std::time::Duration;
+
+use pyo3::create_exception;
+use pyo3::exceptions::{PyOSError, PyRuntimeError, PyValueError};
+use pyo3::prelude::*;
+use pyo3::types::{PyBytes, PyDict};
+use pythonize::{depythonize, pythonize};
+use spindle_core::admit::Admitted;
+use spindle_core::handle::{BlenderFacts, Handle};
+use spindle_core::inbox::{Overview, StopCause, Ticket};
+use spindle_core::session::SessionKey;
+use spindle_core::settings::Settings;
+use spindle_protocol::envelope::ClaimedEffect;
+use spindle_protocol::error::{ErrorData, Kind, Started, WireError};
+use spindle_protocol::method::{Effect, METHODS};
+
+use crate::convert::{Framed, frame_result};
+
+create_exception!(_native, StartError, PyRuntimeError, "The server did not start; nothing is left behind.");
+
+/// A request for the main thread.
+#[pyclass(frozen, get_all)]
+struct Request {
+    ticket: u64,
+    method: &'static str,
+    effect: &'static str,
+    params: Py<PyDict>,
+    blob: Py<PyBytes>,
+    client: String,
+    session: u64,
+    label: String,
+    claimed_effect: Option<&'static str>,
+}
+
+impl Request {
+    fn new(py: Python<'_>, ticket: Ticket, admitted: &Admitted) -> PyResult<Request> {
+        let method = admitted.method();
+        let options = admitted.options();
+        Ok(Request {
+            ticket: ticket.0,
+            method: method.name,
+            effect: effect_name(method.effect),
+            params: pythonize(py, admitted.params())?.cast_into::<PyDict>()?.unbind(),
+            blob: PyBytes::new(py, admitted.blob()).unbind(),
+            client: admitted.origin().client.to_string(),
+            session: admitted.origin().session.0,
+            label: options.label.clone().unwrap_or_default(),
+            claimed_effect: options.effect.map(|claimed| match claimed {
+                ClaimedEffect::Read => "read",
+                ClaimedEffect::Write => "write",
+            }),
+        })
+    }
+}
+
+fn effect_name(effect: Effect) -> &'static str {
+    match effect {
+        Effect::Read => "read",
+        Effect::Write => "write",
+        Effect::Control => "control",
+    }
+}
+
+/// The socket server.
+#[pyclass(frozen)]
+struct Server {
+    handle: Handle,
+}
+
+#[pymethods]
+impl Server {
+    /// Start a server with these settings in a Blender of this version.
+    #[new]
+    #[pyo3(signature = (settings, *, blender, window, file))]
+    fn new(settings: &Bound<'_, PyDict>, blender: String, window: bool, file: String) -> PyResult<Server> {
+        let settings: Settings = depythonize(settings).map_err(|error| StartError::new_err(error.to_string()))?;
+        let handle = Handle::start(settings, BlenderFacts { version: blender, window, file })
+            .map_err(|error| StartError::new_err(error.to_string()))?;
+        Ok(Server { handle })
+    }
+
+    /// The next request, waiting up to `timeout` seconds with the GIL released.
+    fn take(&self, py: Python<'_>, timeout: f64) -> PyResult<Option<Request>> {
+        let timeout = Duration::try_from_secs_f64(timeout).map_err(|error| PyValueError::new_err(error.to_string()))?;
+        let taken = if timeout.is_zero() { self.handle.take(timeout) } else { py.detach(|| self.handle.take(timeout)) };
+        taken.map(|(ticket, admitted)| Request::new(py, ticket, &admitted)).transpose()
+    }
+
+    /// Answer a request with a value of plain types, bytes included. A value that cannot be sent is
+    /// answered as `bad_result`.
+    fn reply(&self, ticket: u64, result: &Bound<'_, PyAny>) {
+        match frame_result(result) {
+            Ok(Framed { json, blob }) => self.handle.reply(Ticket(ticket), &json, &blob),
+            Err(text) => self.handle.fail(Ticket(ticket), &WireError::started(Kind::BadResult, Started::Yes, text)),
+        }
+    }
+
+    /// Answer a request with an error of a kind of docs/protocol.md; `started` None means unknown.
+    #[pyo3(signature = (ticket, kind, message, *, started, details=None))]
+    fn fail(
+        &self,
+        ticket: u64,
+        kind: &str,
+        message: &str,
+        started: Option<bool>,
+        details: Option<&Bound<'_, PyDict>>,
+    ) -> PyResult<()> {
+        let kind = Kind::from_name(kind).ok_or_else(|| PyValueError::new_err(format!("unknown kind {kind:?}")))?;
+        let started = match started {
+            Some(false) => Started::No,
+            Some(true) => Started::Yes,
+            None => Started::Unknown,
+        };
+        let mut error = WireError::started(kind, started, message);
+        if let Some(details) = details {
+            let ErrorData { details: target, .. } = &mut error.data;
+            *target = depythonize(details)?;
+        }
+        self.handle.fail(Ticket(ticket), &error);
+        Ok(())
+    }
+
+    /// A request has ended its turn without an answer.
+    fn suspend(&self, ticket: u64) {
+        self.handle.suspend(Ticket(ticket));
+    }
+
+    /// Why a suspended request is to stop: `cancelled`, `timed_out` or None.
+    fn stop_cause(&self, ticket: u64) -> Option<&'static str> {
+        self.handle.stop_cause(Ticket(ticket)).map(|cause| match cause {
+            StopCause::Cancelled => "cancelled",
+            StopCause::TimedOut => "timed_out",
+        })
+    }
+
+    /// End the current or next wait in `take` at once.
+    fn interrupt(&self) {
+        self.handle.interrupt();
+    }
+
+    /// Whether any connection is open.
+    fn has_connections(&self) -> bool {
+        self.handle.has_connections()
+    }
+
+    /// Whether a session has a connection now.
+    fn is_connected(&self, session: u64) -> bool {
+        self.handle.is_connected(SessionKey(session))
+    }
+
+    /// Another file is open in Blender; clients read its name in the instance file.
+    fn set_file(&self, path: &str) -> PyResult<()> {
+        self.handle.set_file(path).map_err(PyOSError::new_err)
+    }
+
+    /// What the panel shows, as plain values.
+    fn status<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
+        let status = self.handle.status();
+        let dict = PyDict::new(py);
+        dict.set_item("port", status.port)?;
+        dict.set_item("taken_port", status.taken_port)?;
+        let clients = status.clients.iter().map(|client| (&client.name, &client.version, client.connections));
+        dict.set_item("clients", clients.collect::<Vec<_>>())?;
+        describe_overview(&dict, &status.overview)?;
+        Ok(dict)
+    }
+
+    /// The JSON of the instance file, token included: what "copy connection" copies.
+    fn connection_info(&self) -> PyResult<String> {
+        serde_json::to_string_pretty(&self.handle.instance())
+            .map_err(|error| PyRuntimeError::new_err(error.to_string()))
+    }
+
+    /// Stop: answer what is in flight, join the threads, remove the instance file. Idempotent, and
+    /// allowed from within a request.
+    fn stop(&self, py: Python<'_>) {
+        py.detach(|| self.handle.stop());
+    }
+}
+
+fn describe_overview(dict: &Bound<'_, PyDict>, overview: &Overview) -> PyResult<()> {
+    dict.set_item("state", pythonize(dict.py(), &overview.state)?)?;
+    dict.set_item("queued", overview.queued)?;
+    dict.set_item("answered", overview.answered)?;
+    let running = overview.running.iter().map(|running| (&running.method, &running.label, &running.client));
+    dict.set_item("running", running.collect::<Vec<_>>())?;
+    let recent = overview.recent.iter().map(|finished| {
+        (finished.method, &finished.client, &finished.label, finished.outcome, finished.duration.as_secs_f64())
+    });
+    dict.set_item("recent", recent.collect::<Vec<_>>())
+}
+
+/// The methods that the shell must have a function for, with their effects.
+#[pyfunction]
+fn main_methods() -> Vec<(&'static str, &'static str)> {
+    METHODS
+        .iter()
+        .filter(|method| !method.is_control())
+        .map(|method| (method.name, effect_name(method.effect)))
+        .collect()
+}
+
+/// Add everything of this file to the module.
+pub fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
+    module.add("StartError", module.py().get_type::<StartError>())?;
+    module.add_class::<Server>()?;
+    module.add_class::<Request>()?;
+    module.add_function(wrap_pyfunction!(main_methods, module)?)
+}
