@@ -19,11 +19,12 @@ fn requests_of_a_connection_run_in_order_and_replies_find_their_caller() {
         json!({"method": admitted.method().name, "params": params})
     });
     let mut peer = harness.client("a");
-    // Slow and quick checks in turn: scripts and large requests go to the worker, others do not.
+    // Slow and quick checks in turn: long scripts and large requests go to the worker, others do not.
     let mut sent = Vec::new();
     for round in 0..50 {
         let name = format!("object {round}");
-        sent.push((peer.request("script.run", script(&name)), name.clone()));
+        let long = format!("{name}{}", " ".repeat(5_000));
+        sent.push((peer.request("script.run", script(&long)), long));
         sent.push((peer.request("object.get", json!({"name": name})), name.clone()));
         sent.push((peer.request("script.run", json!({"code": name, "args": {"x": "y".repeat(70_000)}})), name));
     }

@@ -339,7 +339,10 @@ impl Incoming {
 mod tests {
     use super::*;
 
-    fn check(message: &str, expected: Result<&str, (&str, Option<u64>, &str)>) {
+    /// An error's kind, the id that it is answered under, and a part of its text.
+    type Refusal<'a> = (&'a str, Option<u64>, &'a str);
+
+    fn check(message: &str, expected: Result<&str, Refusal<'_>>) {
         match (Request::parse(message.as_bytes()), expected) {
             (Ok(request), Ok(method)) => assert_eq!(request.method, method, "{message}"),
             (Err(bad), Err((kind, id, part))) => {
@@ -360,7 +363,7 @@ mod tests {
         check(&request(r#","method":"ping","options":{"deadline_ms":5,"effect":"read","label":"L"}"#), Ok("ping"));
         check(r#"{"jsonrpc":"2.0","id":"a","method":"ping"}"#, Ok("ping"));
         let long_meta = format!(r#","method":"ping","meta":{{"m":"{}"}}"#, "x".repeat(META_BYTES));
-        let rows: &[(&str, (&str, Option<u64>, &str))] = &[
+        let rows: &[(&str, Refusal<'_>)] = &[
             (&request(""), ("invalid_request", Some(7), "missing field `method`")),
             (&request(r#","method":"""#), ("invalid_request", Some(7), "method")),
             (&request(r#","method":"a","x":1"#), ("invalid_request", Some(7), "unknown field `x`")),

@@ -93,6 +93,9 @@ kinds! {
     Unsupported = -32024, "unsupported", false;
     /// The result cannot be sent: it is too large, or no JSON.
     BadResult = -32025, "bad_result", false;
+
+    /// Never sent: how a client reads the kind of a newer server; code and text are that server's.
+    Unknown = -32099, "unknown", false;
 }
 
 impl Kind {
@@ -111,7 +114,7 @@ impl Serialize for Kind {
 impl<'de> Deserialize<'de> for Kind {
     fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Kind, D::Error> {
         let name = String::deserialize(deserializer)?;
-        Kind::from_name(&name).ok_or_else(|| serde::de::Error::custom(format!("unknown kind {name}")))
+        Ok(Kind::from_name(&name).unwrap_or(Kind::Unknown))
     }
 }
 
@@ -256,5 +259,7 @@ mod tests {
         let text = serde_json::to_string(&error).expect("an error is JSON");
         assert_eq!(serde_json::from_str::<WireError>(&text).expect("reads back"), error);
         assert!(text.contains(r#""kind":"busy","retryable":true,"started":"unknown","limit":3"#), "{text}");
+        let newer = text.replace("busy", "brand_new");
+        assert_eq!(serde_json::from_str::<WireError>(&newer).expect("reads").data.kind, Kind::Unknown);
     }
 }

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 pub const RUNTIME_DIR_VARIABLE: &str = "SPINDLE_RUNTIME_DIR";
 
 /// One running server. The file is `<pid>-<first 8 of the instance id>.json`, readable by its owner only.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Serialize, Deserialize)]
 pub struct Instance {
     /// The server's id, new at each start.
     pub instance: String,
@@ -27,6 +27,19 @@ pub struct Instance {
     pub window: bool,
     /// The open .blend file, empty for an unsaved one.
     pub file: String,
+}
+
+/// The token does not show (SECRETS).
+impl std::fmt::Debug for Instance {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Instance { instance, port, pid, .. } = self;
+        formatter
+            .debug_struct("Instance")
+            .field("instance", instance)
+            .field("port", port)
+            .field("pid", pid)
+            .finish_non_exhaustive()
+    }
 }
 
 impl Instance {

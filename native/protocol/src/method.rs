@@ -36,7 +36,7 @@ pub trait Method {
     const EFFECT: Effect;
     /// From receipt to reply where the request names none. `None`: as long as it takes.
     const DEADLINE: Option<Duration> = Some(Duration::from_secs(60));
-    /// Whether it always needs the check worker, whatever its size, because it carries code.
+    /// Whether it carries code, which takes longer to check than other parameters.
     const CARRIES_CODE: bool = false;
     /// Its parameters.
     type Params: DeserializeOwned + Serialize + JsonSchema + Send + 'static;
@@ -57,7 +57,7 @@ pub struct Descriptor {
     pub effect: Effect,
     /// From receipt to reply where the request names none.
     pub deadline: Option<Duration>,
-    /// Whether it always goes through the check worker.
+    /// Whether it carries code, which takes longer to check than other parameters.
     pub carries_code: bool,
     read: fn(&RawValue) -> Result<Params, WireError>,
     schemas: fn() -> (Schema, Schema),

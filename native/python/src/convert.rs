@@ -14,9 +14,9 @@ use serde_json::value::RawValue;
 /// Deeper results are refused: the other side would refuse them too.
 const DEPTH: usize = spindle_protocol::limits::JSON_DEPTH - 2;
 
-/// A result, ready to be framed.
+/// A value, ready to be framed.
 pub struct Framed {
-    /// The result as JSON text.
+    /// The value as JSON text.
     pub json: Box<RawValue>,
     /// The bytes that it refers to.
     pub blob: Vec<u8>,
@@ -26,11 +26,11 @@ pub struct Framed {
 /// keys) as JSON. Bytes go into the blob; a dict's `$blob` member becomes their offset and length.
 ///
 /// # Errors
-/// A sentence that names the place in the value and what is wrong there.
-pub fn frame_result(value: &Bound<'_, PyAny>) -> Result<Framed, String> {
+/// A sentence that names the place in the value, which is called `name`, and what is wrong there.
+pub fn frame_value(name: &str, value: &Bound<'_, PyAny>) -> Result<Framed, String> {
     let sink = Sink::default();
     let text = serde_json::to_string(&Plain { value, sink: &sink })
-        .map_err(|error| format!("result{}: {error}", sink.path.borrow().concat()))?;
+        .map_err(|error| format!("{name}{}: {error}", sink.path.borrow().concat()))?;
     let json = RawValue::from_string(text).map_err(|error| error.to_string())?;
     Ok(Framed { json, blob: sink.blob.into_inner() })
 }

@@ -16,7 +16,7 @@ use spindle_protocol::envelope::ClaimedEffect;
 use spindle_protocol::error::{ErrorData, Kind, Started, WireError};
 use spindle_protocol::method::{Effect, METHODS};
 
-use crate::convert::{Framed, frame_result};
+use crate::convert::{Framed, frame_value};
 
 create_exception!(_native, StartError, PyRuntimeError, "The server did not start; nothing is left behind.");
 
@@ -91,7 +91,7 @@ impl Server {
     /// Answer a request with a value of plain types, bytes included. A value that cannot be sent is
     /// answered as `bad_result`.
     fn reply(&self, ticket: u64, result: &Bound<'_, PyAny>) {
-        match frame_result(result) {
+        match frame_value("result", result) {
             Ok(Framed { json, blob }) => self.handle.reply(Ticket(ticket), &json, &blob),
             Err(text) => self.handle.fail(Ticket(ticket), &WireError::started(Kind::BadResult, Started::Yes, text)),
         }

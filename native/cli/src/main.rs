@@ -1,0 +1,37 @@
+//! `spindle`: drive Blender from the command line.
+//!
+//! - [`args`]: what can be asked for;
+//! - [`failure`]: what can go wrong, and the exit status;
+//! - [`output`]: the only place that writes to the terminal;
+//! - [`commands`]: each asks the server, and hands the answer to the output.
+
+#![forbid(unsafe_code)]
+
+mod args;
+mod commands;
+mod failure;
+mod output;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use crate::args::Args;
+use crate::failure::{USAGE, report};
+use crate::output::Output;
+
+fn main() -> ExitCode {
+    let args = match Args::try_parse() {
+        Ok(args) => args,
+        Err(help) => {
+            // A closed terminal leaves nobody to tell.
+            help.print().ok();
+            return if help.use_stderr() { ExitCode::from(USAGE) } else { ExitCode::SUCCESS };
+        }
+    };
+    let mut output = Output::new(args.json);
+    match commands::run(args, &mut output) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => report(&failure, &mut output),
+    }
+}

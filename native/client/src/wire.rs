@@ -1,0 +1,276 @@
+//! A socket that carries frames. Everything here waits in steps of at most [`STEP`], looks at the
+//! deadlines and at the caller's interrupt after each, and knows nothing of what the frames mean.
+
+use std::io::{self, ErrorKind, Read, Write};
+use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use mio::net::TcpStream;
+use mio::{Events, Interest, Poll, Token};
+use spindle_protocol::envelope::check_label;
+use spindle_protocol::frame::{Decoder, Frame, FrameError, FrameLimits};
+use spindle_protocol::limits::{DEADLINE_MS, HELLO_DEADLINE};
+
+use crate::error::{ConnectFailure, Error, excerpt};
+
+/// How often a wait looks up.
+const STEP: Duration = Duration::from_millis(50);
+
+const CHUNK_BYTES: usize = 64 * 1024;
+
+/// Asked every 50 ms of a wait; `true` ends the wait.
+pub type Interrupt = Arc<dyn Fn() -> bool + Send + Sync>;
+
+/// What a caller may choose for a connection.
+#[derive(Clone)]
+pub struct Settings {
+    /// The program's name, 1 to 64 characters, for people: panel, log, undo history.
+    pub name: String,
+    /// The program's version, 1 to 64 characters, for people.
+    pub version: String,
+    /// For connecting and hello together; 5 s by default.
+    pub connect: Duration,
+    /// Within a message, the longest pause between two bytes; 30 s by default.
+    pub idle: Duration,
+    /// Asked during every wait; none by default.
+    pub interrupt: Option<Interrupt>,
+}
+
+impl Default for Settings {
+    fn default() -> Settings {
+        Settings {
+            name: "spindle".to_owned(),
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            connect: HELLO_DEADLINE,
+            idle: Duration::from_secs(30),
+            interrupt: None,
+        }
+    }
+}
+
+impl Settings {
+    /// Check every setting (BUG-007).
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] with the setting's name, its value and what is allowed.
+    pub fn check(&self) -> Result<(), Error> {
+        for (key, text) in [("name", &self.name), ("version", &self.version)] {
+            check_label(text.clone())
+                .map_err(|rule| Error::Invalid(format!("the client's {key} is {text:?}; {rule}")))?;
+        }
+        let [least, most] = DEADLINE_MS.map(Duration::from_millis);
+        for (key, wait) in [("connect", self.connect), ("idle", self.idle)] {
+            if !(least..=most).contains(&wait) {
+                let text = format!("the {key} deadline is {wait:?}; the allowed range is {least:?} to {most:?}");
+                return Err(Error::Invalid(text));
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Why a wait ended without what was waited for. The stream can go on only after a
+/// [`Halt::Deadline`] or [`Halt::Interrupted`] in [`Wire::receive`].
+#[derive(Debug)]
+pub(crate) enum Halt {
+    /// The total deadline passed.
+    Deadline,
+    /// In mid-frame, no byte moved for the idle deadline.
+    Stalled,
+    /// The caller's interrupt said so.
+    Interrupted,
+    /// The other side closed.
+    Closed,
+    /// The connection broke.
+    Broken(io::Error),
+    /// What came is no frame; it begins like this.
+    NoFrame(FrameError, String),
+}
+
+impl From<io::Error> for Halt {
+    fn from(error: io::Error) -> Halt {
+        match error.kind() {
+            ErrorKind::BrokenPipe | ErrorKind::ConnectionReset | ErrorKind::ConnectionAborted => Halt::Closed,
+            _ => Halt::Broken(error),
+        }
+    }
+}
+
+/// One end of a connection. Dropping it closes the socket.
+pub(crate) struct Wire {
+    // A socket that does not block, with a poll of its own: a read that times out in the system may
+    // lose bytes on Windows, and a blocked write must not keep replies from being read.
+    socket: TcpStream,
+    poll: Poll,
+    events: Events,
+    decoder: Decoder,
+    chunk: Box<[u8]>,
+    /// How much of `chunk` came last.
+    heard: usize,
+    idle: Duration,
+    interrupt: Option<Interrupt>,
+    asked: Instant,
+}
+
+impl Wire {
+    /// Connect to a port of this machine; strangers' limits apply until [`Wire::trust`].
+    pub fn connect(port: u16, settings: &Settings) -> Result<Wire, Error> {
+        Wire::open(port, settings)
+            .map_err(|error| Error::Connect { port, failure: connect_failure(&error, settings.connect) })
+    }
+
+    fn open(port: u16, settings: &Settings) -> io::Result<Wire> {
+        let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
+        let socket = std::net::TcpStream::connect_timeout(&address, settings.connect)?;
+        // On loopback a socket can meet itself when nobody listens and the system gives it that
+        // very port.
+        if socket.local_addr()? == address {
+            return Err(ErrorKind::ConnectionRefused.into());
+        }
+        socket.set_nodelay(true)?;
+        socket.set_nonblocking(true)?;
+        let mut socket = TcpStream::from_std(socket);
+        let poll = Poll::new()?;
+        poll.registry().register(&mut socket, Token(0), Interest::READABLE | Interest::WRITABLE)?;
+        Ok(Wire {
+            socket,
+            poll,
+            events: Events::with_capacity(1),
+            decoder: Decoder::new(FrameLimits::UNAUTHENTICATED),
+            chunk: vec![0; CHUNK_BYTES].into_boxed_slice(),
+            heard: 0,
+            idle: settings.idle,
+            interrupt: settings.interrupt.clone(),
+            asked: Instant::now(),
+        })
+    }
+
+    /// Take frames of full size from now on: the other side has shown who it is.
+    pub fn trust(&mut self) {
+        self.decoder.set_limits(FrameLimits::AUTHENTICATED);
+    }
+
+    /// Send one frame. On failure it has not been sent as a whole, so the other side will not act
+    /// on it once this end is dropped.
+    pub fn send(&mut self, frame: &[u8], until: Instant) -> Result<(), Halt> {
+        let mut rest = frame;
+        let mut progress = Instant::now();
+        while !rest.is_empty() {
+            let now = before(until)?;
+            match self.socket.write(rest) {
+                Ok(count) => {
+                    rest = &rest[count..];
+                    progress = now;
+                }
+                // A server that waits for us to read does not read, so replies are taken in.
+                Err(error) if is_pause(&error) && self.take_in()? => progress = now,
+                Err(error) if is_pause(&error) => self.pause(until, Some(progress))?,
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Ok(())
+    }
+
+    /// Wait for one frame.
+    pub fn receive(&mut self, until: Instant) -> Result<Frame, Halt> {
+        let mut progress = Instant::now();
+        loop {
+            if let Some(frame) = self.next_frame()? {
+                return Ok(frame);
+            }
+            if self.take_in()? {
+                progress = before(until)?;
+                continue;
+            }
+            // The idle deadline holds only within a frame: before it, the server may be at work.
+            self.pause(until, self.decoder.in_mid_frame().then_some(progress))?;
+        }
+    }
+
+    fn next_frame(&mut self) -> Result<Option<Frame>, Halt> {
+        self.decoder.next_frame().map_err(|error| Halt::NoFrame(error, excerpt(&self.chunk[..self.heard])))
+    }
+
+    /// Read what is there; whether anything was.
+    fn take_in(&mut self) -> Result<bool, Halt> {
+        match self.socket.read(&mut self.chunk) {
+            Ok(0) => Err(Halt::Closed),
+            Ok(count) => {
+                self.heard = count;
+                self.decoder.feed(&self.chunk[..count]);
+                Ok(true)
+            }
+            Err(error) if is_pause(&error) => Ok(false),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Wait for the socket, at most one step; `progress` is when a byte last moved in mid-frame.
+    fn pause(&mut self, until: Instant, progress: Option<Instant>) -> Result<(), Halt> {
+        let now = before(until)?;
+        let stalls = progress.map(|progress| progress + self.idle);
+        if stalls.is_some_and(|stalls| now >= stalls) {
+            return Err(Halt::Stalled);
+        }
+        let end = stalls.map_or(until, |stalls| stalls.min(until));
+        match self.poll.poll(&mut self.events, Some(STEP.min(end - now))) {
+            // The clock decides, not the quiet: a server that says a little all the time must not
+            // keep the interrupt from being asked.
+            Ok(()) if self.asked.elapsed() < STEP => Ok(()),
+            Err(error) if !is_pause(&error) => Err(error.into()),
+            _ => self.ask_interrupt(),
+        }
+    }
+
+    fn ask_interrupt(&mut self) -> Result<(), Halt> {
+        self.asked = Instant::now();
+        match &self.interrupt {
+            Some(interrupt) if interrupt() => Err(Halt::Interrupted),
+            _ => Ok(()),
+        }
+    }
+}
+
+/// The present time, unless the deadline has passed.
+fn before(until: Instant) -> Result<Instant, Halt> {
+    let now = Instant::now();
+    if now < until { Ok(now) } else { Err(Halt::Deadline) }
+}
+
+/// Nothing can be moved now, or a signal came.
+fn is_pause(error: &io::Error) -> bool {
+    matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::Interrupted)
+}
+
+fn connect_failure(error: &io::Error, within: Duration) -> ConnectFailure {
+    match error.kind() {
+        ErrorKind::ConnectionRefused => ConnectFailure::Refused,
+        ErrorKind::TimedOut | ErrorKind::WouldBlock => ConnectFailure::TimedOut(within.as_millis() as u64),
+        _ => ConnectFailure::Other(error.to_string()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// BUG-007: a bad setting is named, with its value and what is allowed.
+    #[test]
+    fn settings_are_checked() {
+        Settings::default().check().expect("the defaults");
+        type Row = (fn(&mut Settings), &'static str);
+        let rows: [Row; 4] = [
+            (|s| s.name = String::new(), "name is \"\"; expected 1 to 64 characters"),
+            (|s| s.version = "a\n".to_owned(), "version is \"a\\n\"; expected"),
+            (|s| s.connect = Duration::ZERO, "the connect deadline is 0ns; the allowed range is 1ms to 86400s"),
+            (|s| s.idle = Duration::MAX, "the idle deadline is"),
+        ];
+        for (change, expected) in rows {
+            let mut settings = Settings::default();
+            change(&mut settings);
+            let error = settings.check().expect_err(expected).to_string();
+            assert!(error.contains(expected), "{error}");
+        }
+    }
+}
