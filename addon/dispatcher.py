@@ -124,7 +124,7 @@ class Dispatcher:
     def _turn(self, request: Request) -> Turn:
         return Turn(
             client=request.client,
-            session=str(request.session),
+            session=request.session,
             method=request.method,
             label=request.label,
             effect=request.claimed_effect,

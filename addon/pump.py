@@ -11,7 +11,7 @@ from typing import Any
 import bpy
 from bpy.app.handlers import persistent
 
-from . import panel, preferences, session, undo
+from . import panel, preferences, session, undo, wakefulness
 from .commands import TABLE
 from .dispatcher import Dispatcher
 from .moments import refuse_unsafe_moment
@@ -44,6 +44,7 @@ def start(settings: dict[str, Any] | None = None) -> bool:
     if not session.start(new_dispatcher(), chosen, blender=version, window=window, file=bpy.data.filepath):
         return False
     undo.keeper.install()
+    undo.keeper.begin_history()
     _install_handlers()
     if window:
         _ensure_timer()
@@ -52,7 +53,15 @@ def start(settings: dict[str, Any] | None = None) -> bool:
 
 def stop() -> None:
     """Switch the server off. Each step runs even where an earlier one failed."""
-    for step in (session.stop, _remove_timer, _remove_handlers, undo.keeper.uninstall, undo.keeper.forget):
+    steps = (
+        session.stop,
+        _remove_timer,
+        wakefulness.let_sleep,
+        _remove_handlers,
+        undo.keeper.uninstall,
+        undo.keeper.forget,
+    )
+    for step in steps:
         try:
             step()
         except Exception:
@@ -73,7 +82,10 @@ def _tick() -> float:
     dispatcher, server = session.dispatcher(), session.running()
     if dispatcher is None or server is None:
         return IDLE_S
-    dispatcher.step(LINGER_S, BUDGET_S)
+    if dispatcher.step(LINGER_S, BUDGET_S):
+        wakefulness.stay_awake()
+    else:
+        wakefulness.doze()
     now = time.monotonic()
     if now >= _next_look:
         _next_look = now + PANEL_S
@@ -92,9 +104,15 @@ def _remove_timer() -> None:
 
 
 @persistent
+def _before_load(*_: Any) -> None:
+    wakefulness.let_sleep()
+
+
+@persistent
 def _on_load(*_: Any) -> None:
     undo.keeper.forget()
     undo.keeper.install()
+    undo.keeper.begin_history()
     if not bpy.app.background and session.running() is not None:
         _ensure_timer()
     _on_file_name()
@@ -117,7 +135,7 @@ def _on_exit(*_: Any) -> None:
 
 def _handlers() -> list[tuple[list[Any], Any]]:
     handlers = bpy.app.handlers
-    pairs = [(handlers.load_post, _on_load), (handlers.save_post, _on_file_name)]
+    pairs = [(handlers.load_pre, _before_load), (handlers.load_post, _on_load), (handlers.save_post, _on_file_name)]
     if hasattr(handlers, "exit_pre"):  # From 5.1 on.
         pairs.append((handlers.exit_pre, _on_exit))
     return pairs

@@ -70,6 +70,11 @@ class UndoKeeper:
         if _on_depsgraph_update in handlers:
             handlers.remove(_on_depsgraph_update)
 
+    def begin_history(self) -> None:
+        """Without a window nobody pushes the step that the first undo goes back to."""
+        if bpy.app.background and not bpy.ops.ed.undo.poll():
+            bpy.ops.ed.undo_push(message="Original")
+
     def before(self, request: Request) -> None:
         """A request is about to run."""
         global _reported
@@ -82,6 +87,8 @@ class UndoKeeper:
             self.end_group()
             self.flush()
         if request.method == "script.run":
+            # What others have changed is reported now, and not taken for this script's doing.
+            _evaluate()
             _reported = False
 
     def after(self, request: Request, turn: Turn) -> str | None:
@@ -141,11 +148,15 @@ def _needs_step(request: Request, turn: Turn) -> bool:
 
 
 def _blender_reports_change() -> bool:
-    # The report comes with the next evaluation; in an unchanged file this one takes a microsecond or two.
+    _evaluate()
+    return _reported
+
+
+def _evaluate() -> None:
+    """Have Blender report what has changed so far; in an unchanged file this takes a microsecond or two."""
     view_layer = getattr(bpy.context, "view_layer", None)
     if view_layer is not None:
         view_layer.update()
-    return _reported
 
 
 def _title(method: str) -> str:

@@ -1,0 +1,26 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""When Blender must be left alone. Uses bpy."""
+
+from __future__ import annotations
+
+import bpy
+
+from .errors import CommandError
+
+
+def refuse_unsafe_moment() -> None:
+    """Raise `busy` while a render job runs or a modal operator is active.
+
+    Blender's own polls allow changes, undo and renders then, and some of them crash it.
+    """
+    if bpy.app.is_job_running("RENDER"):
+        raise CommandError("busy", "Blender is rendering; try again when the render has ended", cause="RENDER")
+    for window in bpy.context.window_manager.windows:
+        # Blender lists them from 4.2 on.
+        for operator in getattr(window, "modal_operators", ()):
+            raise CommandError(
+                "busy",
+                f"the tool {operator.name or operator.bl_idname!r} is active in Blender's window; "
+                "try again when the user has ended it",
+                cause=operator.bl_idname,
+            )
