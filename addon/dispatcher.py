@@ -162,7 +162,7 @@ class Dispatcher:
         except Exception as error:
             _fail(server, request, error)
             return
-        server.reply(request.ticket, result)
+        server.reply(request.ticket, result, turn.failure)
 
 
 def _fail(server: Server, request: Request, error: BaseException) -> None:

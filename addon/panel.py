@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from typing import Any
 
 import bpy
@@ -71,6 +72,9 @@ class SPINDLE_PT_main(bpy.types.Panel):
         if status["queued"]:
             column.label(text=f"{status['queued']} waiting", icon="PRESET")
         _draw_error(layout)
+        failures = [text for *_, text, _seconds in status["recent"] if text]
+        if failures:
+            _draw_text(layout, failures[-1])
 
 
 class SPINDLE_PT_clients(bpy.types.Panel):
@@ -114,7 +118,7 @@ class SPINDLE_PT_requests(bpy.types.Panel):
         """Draw a line per request, the newest first."""
         status = snapshot() or {"recent": []}
         column = self.layout.column(align=True)
-        for method, _client, label, outcome, seconds in reversed(status["recent"]):
+        for method, _client, label, outcome, _text, seconds in reversed(status["recent"]):
             row = column.row(align=True)
             good = outcome == "ok"
             row.label(text=label or method, icon="CHECKMARK" if good else "ERROR")
@@ -125,18 +129,14 @@ class SPINDLE_PT_requests(bpy.types.Panel):
 
 def _draw_error(layout: bpy.types.UILayout) -> None:
     if session.last_error():
-        box = layout.box()
-        for line in _wrap(session.last_error()):
-            box.label(text=line, icon="NONE")
+        _draw_text(layout, session.last_error())
 
 
-def _wrap(text: str, width: int = 38) -> list[str]:
-    lines = [""]
-    for word in text.split():
-        if lines[-1] and len(lines[-1]) + 1 + len(word) > width:
-            lines.append("")
-        lines[-1] = f"{lines[-1]} {word}".strip()
-    return lines
+def _draw_text(layout: bpy.types.UILayout, text: str) -> None:
+    """A text in lines that fit a narrow sidebar; Blender's labels do not wrap."""
+    column = layout.box().column(align=True)
+    for index, line in enumerate(textwrap.wrap(text, width=34, max_lines=4, placeholder=" …")):
+        column.label(text=line, icon="BLANK1" if index else "ERROR")
 
 
 classes = (SPINDLE_PT_main, SPINDLE_PT_clients, SPINDLE_PT_requests)

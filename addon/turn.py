@@ -36,3 +36,5 @@ class Turn:
     preferences: TurnPreferences = field(default_factory=TurnPreferences)
     changes: bool | None = None
     """What a script says of itself: whether it may have changed something; None until it has started."""
+    failure: tuple[str, str] | None = None
+    """How and why a script did not end well, for people; its result tells programs."""

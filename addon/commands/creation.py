@@ -45,7 +45,7 @@ def default_name(kind: str) -> str:
 def require_fitting(kind: str, options: dict[str, Any]) -> None:
     """Refuse options that this kind does not have, and geometry that is none."""
     for option, kinds in _FITS.items():
-        if options[option] not in (None, False) and kind not in kinds:
+        if options[option] is not None and options[option] is not False and kind not in kinds:
             raise invalid(option, f"a {kind} has none; for {', '.join(sorted(kinds))}")
     if options["rotation"] is not None and options["look_at"] is not None:
         raise invalid("look_at", "it decides the rotation, so give only one of the two")

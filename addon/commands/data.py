@@ -30,6 +30,8 @@ def get(turn: Turn, *, block: dict[str, str], path: str) -> dict[str, Any]:
     Raises `bad_result` where the value has no JSON form, such as a number that is not finite.
     """
     owner = lookup.block(block["collection"], block["name"])
+    # What Blender computes, such as world matrices, is otherwise that of before the last change.
+    bpy.context.view_layer.update()
     place = rna_path.find(owner, path)
     rna_path.require_there(place)
     return _told(place, owner, _value(place))
@@ -102,8 +104,12 @@ def _fault(place: Place, owner: bpy.types.ID) -> str | None:
         return None
     if definition.type == "COLLECTION":
         return "it is a collection, whose items' properties can be set by a longer path"
-    if definition.is_readonly or place.owner.is_property_readonly(place.key):
+    if definition.is_readonly:
         return "it is read-only"
+    # Collections have properties, but cannot be asked this.
+    is_readonly = getattr(place.owner, "is_property_readonly", None)
+    if is_readonly is not None and is_readonly(place.key):
+        return "it is read-only at present"
     return None
 
 

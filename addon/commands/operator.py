@@ -82,6 +82,9 @@ def _area_context(kind: str | None) -> AbstractContextManager[Any]:
     known = bpy.types.Area.bl_rna.properties["type"].enum_items.keys()
     if kind not in known:
         raise invalid("area", f"no area type {kind!r}; known: {', '.join(known)}")
+    if bpy.app.background:
+        # The areas of the startup file are there, but were never drawn: transform.translate in one crashes 4.2.
+        raise CommandError("unsupported", f"no area of type {kind} is open: Blender runs without a window")
     for window in bpy.context.window_manager.windows:
         for area in window.screen.areas:
             region = next((region for region in area.regions if region.type == "WINDOW"), None)

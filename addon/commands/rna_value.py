@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import bpy
+from mathutils import Matrix
 
 from ..errors import CommandError, invalid
 from ..paths import allowed_path
@@ -52,7 +53,10 @@ def converted(
     Raises `invalid_params` with `where` and what was expected there, and `path_not_allowed`.
     """
     if shape:
-        return _array(definition, value, where, check_path, shape)
+        items = _array(definition, value, where, check_path, shape)
+        # What Blender gives as a Matrix, by rows, it takes by columns from nested lists.
+        is_matrix = definition.subtype == "MATRIX" and tuple(shape) in ((3, 3), (4, 4))
+        return Matrix(items) if is_matrix else items
     if definition.type in _EXPECTED:
         return _number(definition, value, where)
     if definition.type == "STRING":

@@ -85,6 +85,9 @@ def run(turn: Turn, *, code: str, args: dict[str, Any], name: str | None) -> dic
         turn.changes = turn.effect == "write" or not (claimed_read or program.changes_nothing)
         _keep_source(filename, code)
         _execute(turn, program, filename, resolve_blobs(args, turn.blob), result)
+    if result.get("exception"):
+        exception = result["exception"]
+        turn.failure = (result["status"], f"{exception['type']}: {exception['message']}")
     result["duration_ms"] = (time.perf_counter() - start) * 1000.0
     return result
 

@@ -45,8 +45,11 @@ class Server:
     def take(self, timeout: float) -> Request | None:
         """The next request, waiting up to `timeout` seconds with the GIL released."""
 
-    def reply(self, ticket: int, result: Any) -> None:
-        """Answer a request with a value of plain types, bytes included; one that cannot be sent is answered `bad_result`."""
+    def reply(self, ticket: int, result: Any, failure: tuple[str, str] | None = None) -> None:
+        """Answer a request with a value of plain types, bytes included; one that cannot be sent is answered `bad_result`.
+
+        failure: how and why a script did not end well, for the panel.
+        """
 
     def fail(
         self, ticket: int, kind: str, message: str, *, started: bool | None, details: dict[str, Any] | None = None

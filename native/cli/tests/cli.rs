@@ -12,6 +12,7 @@ use std::time::Duration;
 use serde_json::value::to_raw_value;
 use serde_json::{Value, json};
 use spindle_core::handle::{BlenderFacts, Handle};
+use spindle_core::inbox::Verdict;
 use spindle_core::settings::Settings;
 use spindle_protocol::error::{Kind, Started, WireError};
 
@@ -33,7 +34,9 @@ impl Blender {
                 let Some((ticket, request)) = handle.take(Duration::from_millis(20)) else { continue };
                 let params = serde_json::to_value(request.params()).expect("JSON");
                 match answer(request.method().name, &params) {
-                    Ok((result, blob)) => handle.reply(ticket, &to_raw_value(&result).expect("JSON"), blob),
+                    Ok((result, blob)) => {
+                        handle.reply(ticket, &to_raw_value(&result).expect("JSON"), blob, Verdict::ok())
+                    }
                     Err(error) => handle.fail(ticket, &error),
                 }
             }

@@ -8,7 +8,7 @@ use std::thread::{self, JoinHandle};
 use spindle_protocol::error::{Kind, WireError};
 
 use crate::admit::{Admitted, Unchecked};
-use crate::inbox::{Inbox, Ticket};
+use crate::inbox::{Inbox, Ticket, Verdict};
 use crate::outbox::{Outbox, Outgoing, error_frame};
 
 /// Parsers of deep source recurse; a frame on the usual 2 MiB would abort Blender.
@@ -56,7 +56,7 @@ pub fn settle(inbox: &Inbox, ticket: Ticket, request: Unchecked) -> Result<(), O
     match admit_safely(request) {
         Ok(admitted) => inbox.fill(ticket, admitted),
         Err(error) => {
-            if let Some(address) = inbox.finish(ticket, error.data.kind.name()) {
+            if let Some(address) = inbox.finish(ticket, Verdict::of(&error)) {
                 let bytes = error_frame(Some(&address.id), &error);
                 return Err(Outgoing { connection: address.connection, bytes });
             }

@@ -20,7 +20,7 @@ use thiserror::Error;
 use crate::admit::Admitted;
 use crate::checker::Checker;
 use crate::descriptors::{self, TooFewDescriptors};
-use crate::inbox::{Inbox, InboxLimits, Overview, StopCause, Ticket};
+use crate::inbox::{Inbox, InboxLimits, Overview, StopCause, Ticket, Verdict};
 use crate::instance_file::InstanceFile;
 use crate::outbox::{Outbox, Outgoing, error_frame, result_frame};
 use crate::router::Router;
@@ -152,9 +152,10 @@ impl Handle {
         self.inbox.interrupt();
     }
 
-    /// Answer a request. A late answer, to a request that is over, is dropped.
-    pub fn reply(&self, ticket: Ticket, result: &RawValue, blob: &[u8]) {
-        if let Some(address) = self.inbox.finish(ticket, "ok") {
+    /// Answer a request. A late answer, to a request that is over, is dropped. The verdict is for the
+    /// panel: a script that raised has a result, and yet did not end well.
+    pub fn reply(&self, ticket: Ticket, result: &RawValue, blob: &[u8], verdict: Verdict) {
+        if let Some(address) = self.inbox.finish(ticket, verdict) {
             let bytes = result_frame(&address.id, result, blob);
             self.shared.outbox.put(Outgoing { connection: address.connection, bytes });
         }
@@ -162,7 +163,7 @@ impl Handle {
 
     /// Answer a request with an error.
     pub fn fail(&self, ticket: Ticket, error: &WireError) {
-        if let Some(address) = self.inbox.finish(ticket, error.data.kind.name()) {
+        if let Some(address) = self.inbox.finish(ticket, Verdict::of(error)) {
             let bytes = error_frame(Some(&address.id), error);
             self.shared.outbox.put(Outgoing { connection: address.connection, bytes });
         }

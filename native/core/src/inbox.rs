@@ -5,6 +5,7 @@
 //! sessions take turns, and within one its connections. A request is in exactly one stage (checking,
 //! waiting, running) until it is finished, and is finished exactly once.
 
+use std::borrow::Cow;
 use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::time::{Duration, Instant};
 
@@ -53,6 +54,27 @@ pub struct Ended {
     pub error: WireError,
 }
 
+/// How a request ended, for people.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Verdict {
+    /// `ok`, the kind of its error, or how its script ended.
+    pub outcome: Cow<'static, str>,
+    /// What its error says; empty when it ended well.
+    pub text: String,
+}
+
+impl Verdict {
+    /// It ended well.
+    pub fn ok() -> Verdict {
+        Verdict { outcome: Cow::Borrowed("ok"), text: String::new() }
+    }
+
+    /// It ended with this error.
+    pub fn of(error: &WireError) -> Verdict {
+        Verdict { outcome: Cow::Borrowed(error.data.kind.name()), text: error.message.clone() }
+    }
+}
+
 /// A finished request, for people.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Finished {
@@ -62,8 +84,8 @@ pub struct Finished {
     pub client: String,
     /// Its label, or empty.
     pub label: String,
-    /// `ok`, or the kind of its error.
-    pub outcome: &'static str,
+    /// How it ended.
+    pub verdict: Verdict,
     /// From the start on the main thread to the end; zero when it never started.
     pub duration: Duration,
 }
@@ -244,9 +266,9 @@ impl Inbox {
 
     /// A request is answered. `None` when it already was, or its connection is gone: the answer has
     /// nowhere to go.
-    pub fn finish(&self, ticket: Ticket, outcome: &'static str) -> Option<Address> {
+    pub fn finish(&self, ticket: Ticket, verdict: Verdict) -> Option<Address> {
         let mut queue = self.queue.lock();
-        let address = queue.remove(ticket, outcome).map(|entry| entry.address)?;
+        let address = queue.remove(ticket, verdict).map(|entry| entry.address)?;
         if queue.ready_behind(address.connection) {
             self.arrived.notify_one();
         }
@@ -264,7 +286,7 @@ impl Inbox {
             return (outcome, None);
         }
         let error = WireError::new(Kind::Cancelled, "cancelled before it started");
-        let ended = queue.remove(ticket, error.data.kind.name()).map(|entry| Ended { address: entry.address, error });
+        let ended = queue.remove(ticket, Verdict::of(&error)).map(|entry| Ended { address: entry.address, error });
         if queue.ready_behind(connection) {
             self.arrived.notify_one();
         }
@@ -284,7 +306,7 @@ impl Inbox {
             let text =
                 "the deadline passed while the request waited; nothing ran. Allow more time, or send less at once";
             let error = WireError::new(Kind::ExpiredInQueue, text);
-            if let Some(entry) = queue.remove(ticket, error.data.kind.name()) {
+            if let Some(entry) = queue.remove(ticket, Verdict::of(&error)) {
                 if queue.ready_behind(entry.address.connection) {
                     self.arrived.notify_one();
                 }
@@ -309,7 +331,8 @@ impl Inbox {
         }
         for ticket in line {
             if queue.ask_to_stop(ticket, StopCause::Cancelled).is_none() {
-                queue.remove(ticket, Kind::Cancelled.name());
+                let error = WireError::new(Kind::Cancelled, "its client is gone");
+                queue.remove(ticket, Verdict::of(&error));
             }
         }
     }
@@ -329,9 +352,8 @@ impl Inbox {
             } else {
                 WireError::new(Kind::ShuttingDown, "Spindle stops; this request did not start")
             };
-            ended.extend(
-                queue.remove(ticket, error.data.kind.name()).map(|entry| Ended { address: entry.address, error }),
-            );
+            ended
+                .extend(queue.remove(ticket, Verdict::of(&error)).map(|entry| Ended { address: entry.address, error }));
         }
         self.arrived.notify_all();
         ended
@@ -455,7 +477,7 @@ impl Queue {
         }
     }
 
-    fn remove(&mut self, ticket: Ticket, outcome: &'static str) -> Option<Entry> {
+    fn remove(&mut self, ticket: Ticket, verdict: Verdict) -> Option<Entry> {
         let entry = self.entries.remove(&ticket)?;
         let connection = entry.address.connection;
         self.by_address.remove(&(connection, entry.address.id.clone()));
@@ -482,7 +504,7 @@ impl Queue {
             self.recent.pop_front();
         }
         let (method, client, label) = (entry.method, entry.client.clone(), entry.label.clone());
-        self.recent.push_back(Finished { method, client, label, outcome, duration });
+        self.recent.push_back(Finished { method, client, label, verdict, duration });
         Some(entry)
     }
 

@@ -9,11 +9,11 @@ use pyo3::types::{PyBytes, PyDict};
 use pythonize::{depythonize, pythonize};
 use spindle_core::admit::Admitted;
 use spindle_core::handle::{BlenderFacts, Handle};
-use spindle_core::inbox::{Overview, StopCause, Ticket};
+use spindle_core::inbox::{Overview, StopCause, Ticket, Verdict};
 use spindle_core::session::SessionKey;
 use spindle_core::settings::Settings;
 use spindle_protocol::envelope::ClaimedEffect;
-use spindle_protocol::error::{ErrorData, Kind, Started, WireError};
+use spindle_protocol::error::{ErrorData, Kind, Started, WireError, error_text};
 use spindle_protocol::method::{Effect, METHODS};
 
 use crate::convert::{Framed, frame_value};
@@ -89,10 +89,13 @@ impl Server {
     }
 
     /// Answer a request with a value of plain types, bytes included. A value that cannot be sent is
-    /// answered as `bad_result`.
-    fn reply(&self, ticket: u64, result: &Bound<'_, PyAny>) {
+    /// answered as `bad_result`. `failure` is how and why a script did not end well, for the panel.
+    #[pyo3(signature = (ticket, result, failure=None))]
+    fn reply(&self, ticket: u64, result: &Bound<'_, PyAny>, failure: Option<(String, String)>) {
+        let verdict = failure
+            .map_or_else(Verdict::ok, |(outcome, text)| Verdict { outcome: outcome.into(), text: error_text(&text) });
         match frame_value("result", result) {
-            Ok(Framed { json, blob }) => self.handle.reply(Ticket(ticket), &json, &blob),
+            Ok(Framed { json, blob }) => self.handle.reply(Ticket(ticket), &json, &blob, verdict),
             Err(text) => self.handle.fail(Ticket(ticket), &WireError::started(Kind::BadResult, Started::Yes, text)),
         }
     }
@@ -187,7 +190,8 @@ fn describe_overview(dict: &Bound<'_, PyDict>, overview: &Overview) -> PyResult<
     let running = overview.running.iter().map(|running| (&running.method, &running.label, &running.client));
     dict.set_item("running", running.collect::<Vec<_>>())?;
     let recent = overview.recent.iter().map(|finished| {
-        (finished.method, &finished.client, &finished.label, finished.outcome, finished.duration.as_secs_f64())
+        let Verdict { outcome, text } = &finished.verdict;
+        (finished.method, &finished.client, &finished.label, outcome, text, finished.duration.as_secs_f64())
     });
     dict.set_item("recent", recent.collect::<Vec<_>>())
 }

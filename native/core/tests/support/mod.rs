@@ -13,7 +13,7 @@ use serde_json::value::{RawValue, to_raw_value};
 use serde_json::{Value, json};
 use spindle_core::admit::Admitted;
 use spindle_core::handle::{BlenderFacts, Handle};
-use spindle_core::inbox::Ticket;
+use spindle_core::inbox::{Ticket, Verdict};
 use spindle_core::settings::Settings;
 use spindle_protocol::frame::encode;
 use spindle_protocol::hello::{Nonce, Role, Token, Transcript};
@@ -61,7 +61,7 @@ impl Harness {
         let thread = thread::spawn(move || {
             while !stopped.load(Ordering::Acquire) {
                 if let Some((ticket, admitted)) = handle.take(Duration::from_millis(20)) {
-                    handle.reply(ticket, &raw(&answer(&admitted)), admitted.blob());
+                    handle.reply(ticket, &raw(&answer(&admitted)), admitted.blob(), Verdict::ok());
                 }
             }
         });
@@ -75,7 +75,7 @@ impl Harness {
 
     /// Answer echoing nothing but that it ran.
     pub fn reply(&self, ticket: Ticket) {
-        self.handle.reply(ticket, &raw(&json!({"ran": true})), &[]);
+        self.handle.reply(ticket, &raw(&json!({"ran": true})), &[], Verdict::ok());
     }
 }
 
