@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import time
 import types
-from collections.abc import Callable, Generator, Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -35,7 +35,7 @@ class Suspended:
 
     request: Request
     turn: Turn
-    work: Generator[None, None, Any]
+    work: types.GeneratorType[None, None, Any]
 
 
 class Dispatcher:
@@ -107,14 +107,15 @@ class Dispatcher:
         return bool(self._suspended)
 
     def _start(self, server: Server, request: Request) -> None:
+        turn = self._turn(request)
         try:
-            if request.effect == "write" and not request.method.startswith("script."):
+            # What a script changes is known only once it is read, so it looks at the moment itself.
+            if request.effect == "write" and request.method != "script.run":
                 self._refuse_unsafe_moment()
             self._undo.before(request)
-            turn = self._turn(request)
             result = self._table[request.method](turn, **request.params)
         except BaseException as error:  # A script may raise anything; none of it may end Blender's timer.
-            _fail(server, request, error)
+            self._fail(server, request, turn, error)
             return
         if isinstance(result, types.GeneratorType):
             self._advance(server, Suspended(request, turn, result))
@@ -138,7 +139,7 @@ class Dispatcher:
             if (server := self._server) is None:
                 _close(command)
             elif (cause := server.stop_cause(command.request.ticket)) is not None:
-                _stop(server, command, cause)
+                self._stop(server, command, cause)
             else:
                 self._advance(server, command)
         return bool(suspended)
@@ -149,7 +150,7 @@ class Dispatcher:
         except StopIteration as end:
             self._reply(server, command.request, command.turn, end.value)
         except BaseException as error:  # As in _start.
-            _fail(server, command.request, error)
+            self._fail(server, command.request, command.turn, error)
         else:
             server.suspend(command.request.ticket)
             self._suspended.append(command)
@@ -160,25 +161,42 @@ class Dispatcher:
             if step is not None and isinstance(result, dict):
                 result["undo_step"] = step
         except Exception as error:
-            _fail(server, request, error)
+            self._fail(server, request, turn, error)
             return
         server.reply(request.ticket, result, turn.failure)
 
+    def _fail(self, server: Server, request: Request, turn: Turn, error: BaseException) -> None:
+        failure = error if isinstance(error, CommandError) else _unforeseen(error)
+        self._keep_changes(request, turn, failure)
+        try:
+            server.fail(request.ticket, failure.kind, str(failure), started=failure.started, details=failure.details)
+        except (TypeError, ValueError) as fault:
+            # An answer that cannot be sent must not leave the request unanswered.
+            server.fail(request.ticket, "internal", f"{failure.kind}: {fault}", started=None)
 
-def _fail(server: Server, request: Request, error: BaseException) -> None:
-    if isinstance(error, CommandError):
-        server.fail(request.ticket, error.kind, str(error), started=error.started, details=error.details)
-    else:
+    def _stop(self, server: Server, command: Suspended, cause: str) -> None:
+        fault = _close(command)
+        text = "the deadline passed" if cause == "timed_out" else "the request was cancelled, or its client is gone"
+        if fault is not None:
+            text += f"; cleaning up failed: {fault}"
+        error = CommandError(cause, f"{text}; it had started", started=True)
+        self._fail(server, command.request, command.turn, error)
+
+    def _keep_changes(self, request: Request, turn: Turn, failure: CommandError) -> None:
+        """A command that failed half-way may have changed something, which the user's undo must find."""
+        if failure.started is not False:
+            try:
+                self._undo.after(request, turn)
+            except Exception as fault:
+                failure.details["undo"] = f"no undo step could be made: {fault}"
+
+
+def _unforeseen(error: BaseException) -> CommandError:
+    try:
         text = f"{type(error).__name__}: {error}"
-        server.fail(request.ticket, "command_failed", text, started=True)
-
-
-def _stop(server: Server, command: Suspended, cause: str) -> None:
-    fault = _close(command)
-    text = "the deadline passed" if cause == "timed_out" else "the request was cancelled, or its client is gone"
-    if fault is not None:
-        text += f"; cleaning up failed: {fault}"
-    server.fail(command.request.ticket, cause, f"{text}; it had started", started=True)
+    except Exception:  # Its own `__str__` may fail.
+        text = type(error).__name__
+    return CommandError("command_failed", text, started=True)
 
 
 def _close(command: Suspended) -> BaseException | None:

@@ -35,8 +35,8 @@ def serve(argv: Sequence[str] = ()) -> int:
         if not pump.start(settings):
             print(f"Spindle: {session.last_error()}", file=sys.stderr)
             return 1
-        server = session.running()
-        print(f"Spindle: serving on 127.0.0.1:{server.status()['port']}", flush=True)
+        if (server := session.running()) is not None:
+            print(f"Spindle: serving on 127.0.0.1:{server.status()['port']}", flush=True)
         try:
             while not signals and (dispatcher := session.dispatcher()) is not None:
                 wait = RESUME_S if dispatcher.has_suspended() else WAIT_S

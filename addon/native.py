@@ -59,7 +59,5 @@ def load() -> Any:
             f"Spindle's native part cannot be loaded ({error}). Disable and enable Spindle, then restart Blender"
         ) from error
     if native.VERSION != _build.RELEASE:
-        raise NativeError(
-            f"Spindle {_build.VERSION} found native code of version {native.VERSION}. Restart Blender"
-        )
+        raise NativeError(f"Spindle {_build.VERSION} found native code of version {native.VERSION}. Restart Blender")
     return native

@@ -14,12 +14,14 @@ from .turn import TurnPreferences
 SERVER_SETTINGS = (
     "port",
     "max_connections",
+    "max_sessions",
     "max_queued",
     "max_in_flight",
     "max_queued_mib",
     "max_unread_mib",
     "stall_s",
     "session_ttl_s",
+    "drain_s",
     "script_deadline_s",
     "raise_descriptor_limit",
 )
@@ -49,7 +51,7 @@ class SpindlePreferences(bpy.types.AddonPreferences):
         default=27182,
         min=0,
         max=65535,
-        description="The TCP port on this machine to prefer; 0 lets the system choose. Clients find any port by themselves",
+        description="The TCP port on this machine to prefer; 0 lets the system choose. Clients find it by themselves",
     )
     script_deadline_s: FloatProperty(
         name="Script Deadline",
@@ -65,12 +67,23 @@ class SpindlePreferences(bpy.types.AddonPreferences):
     )
     allowed_folders: CollectionProperty(type=SpindleAllowedFolder)
     max_connections: IntProperty(
-        name="Connections", default=128, min=1, max=10000, description="Connections at once; Blender keeps 128 files for itself"
+        name="Connections",
+        default=128,
+        min=1,
+        max=10000,
+        description="Connections at once; Blender keeps 128 files for itself",
     )
     raise_descriptor_limit: BoolProperty(
         name="Raise the Descriptor Limit",
         default=False,
         description="Let Blender's process open more files than the system's default, to fit the connections above",
+    )
+    max_sessions: IntProperty(
+        name="Clients",
+        default=1000,
+        min=1,
+        max=100000,
+        description="Clients remembered at once, connected or lately so; at least as many as connections",
     )
     max_queued: IntProperty(
         name="Waiting Requests", default=4096, min=1, max=100000, description="Requests that wait, over all clients"
@@ -107,6 +120,14 @@ class SpindlePreferences(bpy.types.AddonPreferences):
         description="Seconds that a client is remembered after its last connection",
     )
 
+    drain_s: FloatProperty(
+        name="Farewell",
+        default=1.0,
+        min=0.0,
+        max=60.0,
+        description="Seconds that stopping waits for the last replies to leave",
+    )
+
     def draw(self, _context: bpy.types.Context) -> None:
         """Draw the page."""
         layout = self.layout
@@ -119,9 +140,9 @@ class SpindlePreferences(bpy.types.AddonPreferences):
         header, body = layout.panel("spindle_limits", default_closed=True)
         header.label(text="Limits")
         if body is not None:
-            for name in SERVER_SETTINGS[1:8]:
-                body.prop(self, name)
-            body.prop(self, "raise_descriptor_limit")
+            for name in SERVER_SETTINGS:
+                if name not in {"port", "script_deadline_s"}:
+                    body.prop(self, name)
 
     def _draw_folders(self, layout: bpy.types.UILayout) -> None:
         row = layout.row()

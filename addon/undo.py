@@ -169,5 +169,6 @@ def _push(name: str, count: int) -> None:
     encoded = name.encode()[: NAME_BYTES - len(suffix)]
     bpy.ops.ed.undo_push(message=encoded.decode(errors="ignore") + suffix)
 
+
 keeper = UndoKeeper()
 """The one keeper: Blender has one undo history."""

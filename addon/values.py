@@ -14,7 +14,7 @@ import math
 import pathlib
 import re
 import sys
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import bpy
@@ -208,7 +208,7 @@ def _bytes(value: bytes | bytearray | memoryview) -> dict[str, Any]:
     return {"$blob": value}
 
 
-_SCALARS = (
+_SCALARS: tuple[tuple[type | tuple[type, ...], Callable[[Any], Any]], ...] = (
     (int, _integer),
     (float, _number),
     (str, _text),

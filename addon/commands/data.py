@@ -122,7 +122,7 @@ def _require_settable(place: Place, owner: bpy.types.ID, path: str) -> None:
 
 def _set_property(place: Place, value: Any, path: str, check_path: rna_value.PathCheck) -> None:
     definition = place.definition
-    current = getattr(place.owner, place.key) if getattr(definition, "is_array", False) else None
+    current: Any = getattr(place.owner, place.key) if getattr(definition, "is_array", False) else None
     shape = rna_value.shape_of(definition, current)[len(place.indices) :]
     new = rna_value.converted(definition, value, "value", check_path, shape)
     try:

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The open .blend file.
 
-These are generators: after a load the context is hollow until Blender's loop has gone round, and after a save
-too it is there that Blender notes that nothing is unsaved.
+What loads is a generator: after a load the context is hollow, without a window, until Blender's loop has gone
+round.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ def open_file(turn: Turn, *, path: str, discard_changes: bool) -> Work:
     return {"file": bpy.data.filepath}
 
 
-def save_file(turn: Turn, *, path: str | None, copy: bool, overwrite: bool) -> Work:
+def save_file(turn: Turn, *, path: str | None, copy: bool, overwrite: bool) -> dict[str, Any]:
     """Save the open file, under another path if one is given, or a copy of it.
 
     Raises `invalid_params` where there is no path to save to or it would replace another file without
@@ -59,14 +59,14 @@ def save_file(turn: Turn, *, path: str | None, copy: bool, overwrite: bool) -> W
         _run(bpy.ops.wm.save_mainfile, filepath=target, check_existing=False)
     else:
         _run(bpy.ops.wm.save_as_mainfile, filepath=target, check_existing=False, copy=copy)
-    yield
     return {"path": target, "bytes": os.path.getsize(target)}
 
 
 def _require_saved(discard_changes: bool) -> None:
     if discard_changes or not bpy.data.is_dirty:
         return
-    # Measured: without a window, Blender up to 5.0 says so of every file, and 5.2 of every saved one.
+    # Measured: without a window, Blender up to 5.0 says so of every file, and 5.2 of every changed one, even once
+    # it is saved.
     doubt = " (without a window, Blender cannot tell, and assumes it)" if bpy.app.background else ""
     raise CommandError(
         "unsaved_changes", f"the open file has unsaved changes{doubt}; file.save keeps them, discard_changes loses them"
@@ -90,6 +90,9 @@ def _save_path(path: str | None, copy: bool, turn: Turn) -> str:
             raise invalid("path", "the file was never saved, so give a path ending in .blend")
         return bpy.data.filepath
     target = _blend_path(path, turn)
+    if os.path.isdir(target):
+        # Blender 4.2 would rename it to .blend1.
+        raise invalid("path", f"{target!r} is a folder")
     if not os.path.isdir(os.path.dirname(target)):
         raise CommandError("not_found", f"there is no folder {os.path.dirname(target)!r}", path=path)
     if copy and os.path.exists(target) and not _is_other_file(target):

@@ -56,8 +56,8 @@ def _use_nodes(material: bpy.types.Material) -> None:
         material.use_nodes = True
 
 
-def _principled(material: bpy.types.Material) -> bpy.types.Node | None:
-    """The Principled BSDF that the active output shows, else the first one."""
+def _principled(material: bpy.types.Material) -> Any:
+    """The Principled BSDF that the active output shows, else the first one; None if there is none."""
     output = material.node_tree.get_output_node("ALL")
     links = output.inputs["Surface"].links if output is not None else ()
     if links and links[0].from_node.type == "BSDF_PRINCIPLED":
@@ -66,16 +66,18 @@ def _principled(material: bpy.types.Material) -> bpy.types.Node | None:
 
 
 def _require_free_inputs(material: bpy.types.Material, values: dict[str, Any]) -> None:
-    if material.node_tree is None:
-        # Before 5.0 a material can lack nodes; it gets Blender's default ones.
+    if material.node_tree is None and bpy.app.version < (5, 0):
+        # It will get Blender's default nodes.
         return
-    node = _principled(material)
+    node = _principled(material) if material.node_tree is not None else None
     if node is None:
         raise CommandError("unsupported", f"the material {material.name!r} has no Principled BSDF; use data.set")
     for key in values:
         if links := node.inputs[_INPUTS[key]].links:
             source = links[0].from_node.name
-            raise CommandError("command_failed", f"{key}: the node {source!r} of {material.name!r} decides it; unlink it")
+            raise CommandError(
+                "command_failed", f"{key}: the node {source!r} of {material.name!r} decides it; unlink it"
+            )
 
 
 def _apply(material: bpy.types.Material, values: dict[str, Any]) -> None:

@@ -175,9 +175,7 @@ def _new_parent(
     return parent, placing.parent_inverse(parent, "parent")
 
 
-def _new_rotation(
-    item: bpy.types.Object, space: Matrix, reparented: bool, options: dict[str, Any]
-) -> Any:
+def _new_rotation(item: bpy.types.Object, space: Matrix, reparented: bool, options: dict[str, Any]) -> Any:
     """The rotation in `space`, the space that the location will be relative to; None to leave it."""
     if options["look_at"] is None:
         return None if options["rotation"] is None else Euler(options["rotation"])

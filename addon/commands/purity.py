@@ -19,7 +19,7 @@ READING_FUNCTIONS = frozenset(
 """Built-in functions and types, and those of mathutils, that change nothing they are given."""
 
 READING_METHODS = frozenset(
-    """as_pointer bone_chains capitalize center closest_point_on_mesh count cross decode determinant difference dot
+    """as_pointer as_string bone_chains capitalize center closest_point_on_mesh count cross decode determinant difference dot
     encode endswith evaluated_get find foreach_get format from_string get get_output_node index intersection inverted
     inverted_safe is_property_set isdisjoint isoformat issubset issuperset items join keys ljust lower lstrip
     normalized path_from_id path_resolve perf_counter replace rfind rjust rotation_difference rpartition rsplit
@@ -54,7 +54,9 @@ def changes_nothing(tree: ast.Module) -> bool:
 def _own_containers(tree: ast.Module) -> set[str]:
     """The names that are only ever bound to containers made in the script."""
     made: set[str] = set()
-    other: set[str] = {argument.arg for node in ast.walk(tree) if isinstance(node, ast.arguments) for argument in _all(node)}
+    other: set[str] = {
+        argument.arg for node in ast.walk(tree) if isinstance(node, ast.arguments) for argument in _all(node)
+    }
     for node in ast.walk(tree):
         if isinstance(node, ast.Assign) and len(node.targets) == 1 and isinstance(node.targets[0], ast.Name):
             (made if _makes_container(node.value) else other).add(node.targets[0].id)

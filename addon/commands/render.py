@@ -1,14 +1,17 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """`render.image`, and what `view.capture` needs of it.
 
-What is rendered is a temporary copy of the scene: the copy alone gets the asked settings, so nothing of the user's
-has to be put back, the user's own Render Result stays, and a save in mid-render has neither changed settings nor
-the copy in it. Deleting the copy with `scene.delete` also stops the render job it owns, which is the one way to stop
-a job from Python.
+What is rendered is a temporary copy of the scene: the copy alone gets the asked settings, so a save in mid-render has
+neither changed settings nor the copy in it, and the user's own Render Result stays. Deleting the copy with
+`scene.delete` also stops the render job that it owns.
+
+With a window, a Blender before 5.2 cannot render such a copy: in mid-render its main loop frees the graphics context
+of every scene that no window shows (a GLXBadContext in 4.3 ends the process). There the user's scene itself is
+rendered, and its settings are put back.
 """
 
 import functools
-import os
+import operator
 import struct
 import subprocess
 import sys
@@ -17,6 +20,7 @@ import time
 from collections.abc import Callable, Generator, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
+from typing import Any
 
 import bpy
 
@@ -32,6 +36,27 @@ _EXCLUSIVE_JOBS = ("RENDER", "OBJECT_BAKE")
 # The steps that Workbench offers: samples and the setting's identifier.
 _WORKBENCH_STEPS = ((1, "OFF"), (5, "5"), (8, "8"), (11, "11"), (16, "16"), (32, "32"))
 _MARK = "spindle_temporary"
+# What a render sets in a scene that is not a copy, in the order in which it is put back.
+_BORROWED = (
+    "frame_current",
+    "render.engine",
+    "render.resolution_x",
+    "render.resolution_y",
+    "render.resolution_percentage",
+    "render.film_transparent",
+    "render.use_border",
+    "render.use_compositing",
+    "render.use_sequencer",
+    "render.use_lock_interface",
+    "render.image_settings.file_format",
+    "render.image_settings.color_mode",
+    "render.image_settings.color_depth",
+    "render.compositor_device",
+    "cycles.samples",
+    "cycles.use_denoising",
+    "eevee.taa_render_samples",
+    "display.render_aa",
+)
 
 
 def image(
@@ -78,29 +103,29 @@ def image(
 
 @contextmanager
 def temporary_scene(prepare: Callable[[bpy.types.Scene], None]) -> Iterator[str]:
-    """Copy the context's scene, have `prepare` change the copy, and yield its name; nothing is left behind."""
+    """Have `prepare` set up a scene to render, as the context's but for that, and yield its name.
+
+    Nothing of it is left behind. In mid-render another file may be loaded; then nothing is ours any more.
+    """
     refuse_if_busy()
     _drop_strays()
-    had_result = _render_result() is not None
-    scene = bpy.context.scene.copy()
-    scene.name = "Spindle Render"
-    scene[_MARK] = True
-    # Blender leaves runtime data out of the files it saves.
-    scene.is_runtime_data = True
-    name = scene.name
+    scene, had_result = bpy.context.scene, _render_result() is not None
+    is_copy = bpy.app.background or bpy.app.version >= (5, 2, 0)
+    before = None if is_copy else _settings(scene)
+    if is_copy:
+        scene = _copy(scene)
+    name, uid = scene.name, scene.session_uid
     try:
-        _own_compositor(bpy.context.scene, scene)
         _set_png(scene)
         prepare(scene)
         yield name
     finally:
-        # Where the copy is gone, another file was loaded, and its images are not ours.
-        if name in bpy.data.scenes and _MARK in bpy.data.scenes[name]:
-            try:
-                _drop_scene(name)
-            finally:
-                if not had_result and (result := _render_result()):
-                    bpy.data.images.remove(result)
+        with ExitStack() as steps:
+            if name in bpy.data.scenes and bpy.data.scenes[name].session_uid == uid:
+                if not had_result:
+                    steps.callback(_drop_render_result)
+                steps.callback(_drop_cameras)
+                steps.callback(_put_back, name, before) if before else steps.callback(_drop_copy, name)
 
 
 def render_png(name: str, target: Path | None = None) -> Generator[None, None, bytes]:
@@ -173,11 +198,11 @@ def use_camera(scene: bpy.types.Scene, camera: bpy.types.Object) -> None:
 
 
 def add_camera(scene: bpy.types.Scene) -> bpy.types.Object:
-    """Add a camera that goes with the temporary scene, and look through it."""
-    camera = bpy.data.objects.new("Spindle Camera", bpy.data.cameras.new("Spindle Camera"))
-    camera[_MARK] = True
-    camera.is_runtime_data = camera.data.is_runtime_data = True
-    scene.collection.objects.link(camera)
+    """Add a camera that goes with the temporary scene, in no collection, and look through it."""
+    data = bpy.data.cameras.new("Spindle Camera")
+    data[_MARK] = True
+    camera = bpy.data.objects.new("Spindle Camera", data)
+    camera.is_runtime_data = data.is_runtime_data = True
     use_camera(scene, camera)
     return camera
 
@@ -246,20 +271,50 @@ def _set_png(scene: bpy.types.Scene) -> None:
     scene.render.use_lock_interface = False
 
 
-def _own_compositor(source: bpy.types.Scene, scene: bpy.types.Scene) -> None:
-    """Have the copy composite itself: from 5.0 on both scenes share one node group, which names the source."""
+def _copy(source: bpy.types.Scene) -> bpy.types.Scene:
+    scene = source.copy()
+    scene.name = "Spindle Render"
+    scene[_MARK] = True
+    # Blender leaves runtime data out of the files that it saves.
+    scene.is_runtime_data = True
     group = getattr(scene, "compositing_node_group", None)
     if group is None or not any(node.type == "R_LAYERS" and node.scene == source for node in group.nodes):
-        return
-    group = group.copy()
+        return scene
+    # From 5.0 on both scenes share the node group, which names the source: it would be rendered too.
+    group = scene.compositing_node_group = group.copy()
     group[_MARK] = True
     group.is_runtime_data = True
-    scene.compositing_node_group = group
     for node in group.nodes:
         if node.type == "R_LAYERS" and node.scene == source:
             layer = node.layer
             node.scene = scene
             node.layer = layer
+    return scene
+
+
+def _settings(scene: bpy.types.Scene) -> list[tuple[str, Any]]:
+    """What a render sets, as attribute paths with plain values; cameras as names."""
+    values = []
+    for path in _BORROWED:
+        with suppress(AttributeError):  # Cycles may be disabled.
+            values.append((path, operator.attrgetter(path)(scene)))
+    cameras = [scene.camera, *(marker.camera for marker in scene.timeline_markers)]
+    return [*values, ("cameras", [camera and camera.name for camera in cameras])]
+
+
+def _put_back(name: str, values: list[tuple[str, Any]]) -> None:
+    """Give the scene back the values of `_settings`; one that fails does not keep the others."""
+    scene = bpy.data.scenes[name]
+    with ExitStack() as steps:
+        for path, value in reversed(values):
+            if path == "cameras":
+                owners = [scene, *scene.timeline_markers]
+                for owner, camera in zip(owners, value, strict=False):
+                    steps.callback(setattr, owner, "camera", bpy.data.objects.get(camera or ""))
+            else:
+                parent, _, attribute = path.rpartition(".")
+                owner = operator.attrgetter(parent)(scene) if parent else scene
+                steps.callback(setattr, owner, attribute, value)
 
 
 def _render_blocking(name: str) -> None:
@@ -270,7 +325,7 @@ def _render_blocking(name: str) -> None:
 
 
 class _Watch:
-    """What a render job says of itself. The handlers run on the render thread and only set members."""
+    """What becomes of a render job. Handlers run on the render thread and only set members."""
 
     def __init__(self, name: str) -> None:
         self.name = name
@@ -280,6 +335,11 @@ class _Watch:
             "render_complete": self._complete,
             "render_cancel": self._cancel,
             "render_stats": self._stats,
+            # These stop the job, and 4.3 then calls it complete: an undo, a file load, a render of another scene.
+            "undo_pre": self._stop,
+            "redo_pre": self._stop,
+            "load_pre": self._stop,
+            "render_init": self._other,
         }
 
     def __enter__(self) -> "_Watch":
@@ -294,26 +354,58 @@ class _Watch:
                 getattr(bpy.app.handlers, event).remove(handler)
 
     def _complete(self, scene: bpy.types.Scene, *_: object) -> None:
-        if scene.name == self.name:
+        if scene.name == self.name and self.outcome is None:
             self.outcome = "complete"
 
     def _cancel(self, scene: bpy.types.Scene, *_: object) -> None:
         if scene.name == self.name:
             self.outcome = "cancel"
 
+    def _other(self, scene: bpy.types.Scene, *_: object) -> None:
+        if scene.name != self.name:
+            self.outcome = "cancel"
+
+    def _stop(self, *_: object) -> None:
+        self.outcome = "cancel"
+
     def _stats(self, line: str, *_: object) -> None:
         self.last_line = line
 
 
 def _render_job(name: str) -> Generator[None, None, None]:
-    """Render in a job of Blender's and yield until it has ended; the caller's clean-up stops it."""
+    """Render in a job of Blender's and yield until it has ended; closing the generator stops it."""
     with _Watch(name) as watch:
-        _start_job(name)
-        while watch.outcome is None and bpy.app.is_job_running("RENDER"):
-            yield
+        try:
+            _start_job(name)
+            while watch.outcome != "cancel" and bpy.app.is_job_running("RENDER"):
+                yield
+        finally:
+            # A copy's job ends when the copy is deleted.
+            if watch.outcome is None and name in bpy.data.scenes and _MARK not in bpy.data.scenes[name]:
+                _stop_job(bpy.data.scenes[name])
     if watch.outcome != "complete" or name not in bpy.data.scenes:
         said = f"; Blender's last line: {watch.last_line}" if watch.last_line else ""
         raise CommandError("command_failed", f"the render stopped before its end{said}", started=True)
+
+
+def _stop_job(scene: bpy.types.Scene) -> None:
+    """Stop the render job of a scene that has to stay, and wait for its end.
+
+    Blender stops every job when it starts a render. So a copy starts one of a few pixels, and is deleted at once.
+    """
+    if not bpy.app.is_job_running("RENDER"):
+        return
+    name = _copy(scene).name
+    try:
+        other = bpy.data.scenes[name]
+        other.render.resolution_x = other.render.resolution_y = 4
+        other.render.use_compositing = other.render.use_sequencer = False
+        with suppress(TypeError):
+            other.render.engine = "CYCLES"
+            other.cycles.samples = 1
+        _start_job(name)
+    finally:
+        _drop_copy(name)
 
 
 def _start_job(name: str) -> None:
@@ -347,15 +439,11 @@ def _render_result() -> bpy.types.Image | None:
     return next((image for image in bpy.data.images if image.type == "RENDER_RESULT"), None)
 
 
-def _drop_scene(name: str) -> None:
-    """Delete a temporary scene with all that was made for it; a job it owns is stopped first, and waited for."""
+def _drop_copy(name: str) -> None:
+    """Delete a copy with what was made for it; a job that it owns is stopped first, and waited for."""
     scene = bpy.data.scenes[name]
     group = getattr(scene, "compositing_node_group", None)
-    cameras = [camera.data for camera in scene.collection.objects if _MARK in camera]
     with ExitStack() as steps:
-        for camera in cameras:
-            # This removes the object too.
-            steps.callback(bpy.data.cameras.remove, camera)
         if group is not None and _MARK in group:
             steps.callback(bpy.data.node_groups.remove, group)
         if bpy.app.background:
@@ -366,7 +454,19 @@ def _drop_scene(name: str) -> None:
             bpy.ops.scene.delete()
 
 
+def _drop_cameras() -> None:
+    for camera in [camera for camera in bpy.data.cameras if _MARK in camera]:
+        # This removes the object too.
+        bpy.data.cameras.remove(camera)
+
+
+def _drop_render_result() -> None:
+    if result := _render_result():
+        bpy.data.images.remove(result)
+
+
 def _drop_strays() -> None:
-    """Delete copies that came back: an undo to a step that the user made in mid-render brings them."""
+    """Delete what came back: an undo to a step that the user made in mid-render brings it."""
     for name in [scene.name for scene in bpy.data.scenes if _MARK in scene]:
-        _drop_scene(name)
+        _drop_copy(name)
+    _drop_cameras()

@@ -52,8 +52,8 @@ class Place:
     owner: Any = None
     """The struct, or group of custom properties, that `key` belongs to; None for a collection's item."""
     key: str = ""
-    definition: bpy.types.Property | None = None
-    """The RNA definition; None for a custom property."""
+    definition: Any = None
+    """The RNA definition, a `bpy.types.Property`; None for a custom property or a collection's item."""
     indices: tuple[int, ...] = ()
     """Which item of an array."""
     missing: bool = False

@@ -86,9 +86,7 @@ def _array(
     if not isinstance(value, list) or len(value) != shape[0]:
         got = f"{len(value)} items" if isinstance(value, list) else _shown(value)
         raise invalid(where, f"expected an array of {' x '.join(map(str, shape))}, got {got}")
-    return [
-        converted(definition, item, f"{where}[{index}]", check_path, shape[1:]) for index, item in enumerate(value)
-    ]
+    return [converted(definition, item, f"{where}[{index}]", check_path, shape[1:]) for index, item in enumerate(value)]
 
 
 def _number(definition: bpy.types.Property, value: Any, where: str) -> Any:
@@ -148,9 +146,7 @@ def _items(definition: bpy.types.Property, value: Any, where: str, check_path: P
     """Items of a collection property, such as the `files` of an operator."""
     if not isinstance(value, list):
         raise invalid(where, f"expected an array of objects, got {_shown(value)}")
-    return [
-        members(definition.fixed_type, item, f"{where}[{index}]", check_path) for index, item in enumerate(value)
-    ]
+    return [members(definition.fixed_type, item, f"{where}[{index}]", check_path) for index, item in enumerate(value)]
 
 
 def members(kind: bpy.types.Struct, values: Any, where: str, check_path: PathCheck) -> dict[str, Any]:

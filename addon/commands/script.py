@@ -17,6 +17,7 @@ from typing import Any
 
 import bpy
 
+from ..moments import refuse_unsafe_moment
 from ..turn import Turn
 from ..values import ValueFault, plain, resolve_blobs
 from .purity import changes_nothing
@@ -66,13 +67,17 @@ def read(code: str, filename: str) -> Program:
     tree = ast.parse(code, filename)
     harmless = changes_nothing(tree)
     last = None
-    if tree.body and isinstance(tree.body[-1], ast.Expr):
-        last = compile(ast.Expression(tree.body.pop().value), filename, "eval")
+    if tree.body and isinstance(expression := tree.body[-1], ast.Expr):
+        tree.body.pop()
+        last = compile(ast.Expression(expression.value), filename, "eval")
     return Program(compile(tree, filename, "exec"), last, harmless)
 
 
 def run(turn: Turn, *, code: str, args: dict[str, Any], name: str | None) -> dict[str, Any]:
-    """Run a script in a fresh `__main__`; whatever it raises is part of the result."""
+    """Run a script in a fresh `__main__`; whatever it raises is part of the result.
+
+    Raises `busy` before it starts, where it may change something and Blender renders or a tool is active.
+    """
     filename = f"<spindle: {name}>" if name else "<spindle>"
     result: dict[str, Any] = {"status": "ok", "stdout": "", "stderr": "", "value": None}
     start = time.perf_counter()
@@ -81,8 +86,10 @@ def run(turn: Turn, *, code: str, args: dict[str, Any], name: str | None) -> dic
     except (SyntaxError, ValueError, MemoryError, RecursionError) as error:
         result |= {"status": "raised", "exception": _describe(error, filename)}
     else:
-        claimed_read = turn.effect == "read"
-        turn.changes = turn.effect == "write" or not (claimed_read or program.changes_nothing)
+        changes = turn.effect == "write" or not (turn.effect == "read" or program.changes_nothing)
+        if changes:
+            refuse_unsafe_moment()
+        turn.changes = changes
         _keep_source(filename, code)
         _execute(turn, program, filename, resolve_blobs(args, turn.blob), result)
     if result.get("exception"):

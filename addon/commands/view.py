@@ -122,9 +122,7 @@ def _camera_view(viewport: _Viewport, width: int, height: int) -> _View:
     return _View(matrix, projection, camera.data.type != "ORTHO")
 
 
-def _draw(
-    viewport: _Viewport, view: _View, width: int, height: int, shading: str | None, overlays: bool
-) -> bytes:
+def _draw(viewport: _Viewport, view: _View, width: int, height: int, shading: str | None, overlays: bool) -> bytes:
     """Draw into a buffer of the asked size; RGBA bytes in display colours, the lowest row first."""
     window, space, region = viewport
     changes: list[tuple[Any, str, Any]] = [(space.overlay, "show_overlays", overlays)]
@@ -174,7 +172,9 @@ def _render(engine: str, view: _View | None, width: int, height: int) -> Generat
         render.set_engine(scene, render.ENGINES[engine])
         render.set_size(scene, width, height)
         render.set_samples(scene, _SAMPLES)
-        scene.render.use_compositing = scene.render.use_sequencer = scene.render.use_border = False
+        for name in ("use_compositing", "use_sequencer", "use_border", "film_transparent"):
+            setattr(scene.render, name, False)
+        scene.render.image_settings.color_mode = "RGB"
         if view is not None:
             _aim(render.add_camera(scene), view, width, height)
         elif scene.camera is None:
@@ -189,7 +189,9 @@ def _stand_in(scene: bpy.types.Scene, as_rendered: bool) -> str:
     if not render.gpu_works():
         return "cycles"
     if as_rendered:
-        return next((name for name, identifier in render.ENGINES.items() if identifier == scene.render.engine), "cycles")
+        return next(
+            (name for name, identifier in render.ENGINES.items() if identifier == scene.render.engine), "cycles"
+        )
     return "workbench"
 
 

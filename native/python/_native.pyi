@@ -46,8 +46,9 @@ class Server:
         """The next request, waiting up to `timeout` seconds with the GIL released."""
 
     def reply(self, ticket: int, result: Any, failure: tuple[str, str] | None = None) -> None:
-        """Answer a request with a value of plain types, bytes included; one that cannot be sent is answered `bad_result`.
+        """Answer a request with a value of plain types, bytes included.
 
+        A value that cannot be sent is answered `bad_result`.
         failure: how and why a script did not end well, for the panel.
         """
 
@@ -81,7 +82,7 @@ class Server:
         """The JSON of the instance file, token included: what "Copy Connection" copies."""
 
     def stop(self) -> None:
-        """Answer what is in flight, join the threads, remove the instance file. Idempotent, and allowed in a request."""
+        """Answer what is in flight, join the threads, remove the file. Idempotent, and allowed in a request."""
 
 def main_methods() -> list[tuple[str, str]]:
     """The methods that the shell must have a function for, with their effects."""

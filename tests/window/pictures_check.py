@@ -5,6 +5,7 @@ Run as `blender --factory-startup --python tests/window/pictures_check.py [-- FO
 writes its pictures to FOLDER if that is given, and quits with 1 if a check failed.
 """
 
+import operator
 import os
 import sys
 import tempfile
@@ -16,7 +17,6 @@ from pathlib import Path
 from typing import Any
 
 import bpy
-
 
 ROOT = Path(__file__).resolve().parents[2]
 # The package without its __init__, which would start a server.
@@ -33,6 +33,13 @@ DEFAULTS = {
     "image": dict.fromkeys(("engine", "width", "height", "samples", "camera", "frame", "path")),
     "capture": {"width": 320, "height": 200, "from": "viewport", "shading": None, "overlays": False},
 }
+# Media types began with 5.0.
+SETTINGS = (
+    *render._BORROWED,
+    "camera.name",
+    "render.filepath",
+    *["render.image_settings.media_type"][: bpy.app.version >= (5, 0, 0)],
+)
 TURN = Turn(client="check", session="1", method="")
 failures: list[str] = []
 Check = Generator[None, None, Any]
@@ -77,8 +84,12 @@ def state() -> dict:
     return {
         "data": sorted((type(item).__name__, item.name, item.users) for item in bpy.data.user_map()),
         "shading": viewport and (viewport.space.shading.type, viewport.space.overlay.show_overlays),
-        "settings": (scene.render.engine, scene.render.resolution_x, scene.render.filepath, scene.frame_current),
-        "handlers": [len(getattr(handlers, name)) for name in dir(handlers) if name.startswith("render_")],
+        "settings": [(path, operator.attrgetter(path)(scene)) for path in SETTINGS],
+        "handlers": [
+            len(getattr(handlers, name))
+            for name in dir(handlers)
+            if name.endswith(("_pre", "_init", "_stats", "_cancel", "_complete"))
+        ],
         "preferences": (bpy.context.preferences.view.render_display_type, bpy.context.preferences.is_dirty),
         "windows": [window.scene.name for window in bpy.context.window_manager.windows],
         "dirty": bpy.data.is_dirty,
@@ -146,8 +157,12 @@ def render_checks() -> Check:
     keep("cycles", picture)
     gaps.sort()
     text = f"{len(gaps)} ticks, median {gaps[len(gaps) // 2]:.1f} ms, p99 {gaps[len(gaps) * 99 // 100]:.1f} ms, max {gaps[-1]:.1f} ms"
-    report(len(gaps) > 20 and gaps[len(gaps) // 2] < 50, f"Cycles renders in {time.perf_counter() - started:.2f} s; {text}")
-    report((picture["width"], picture["height"]) == (480, 270) and len(set(pixels(picture))) > 50, "its picture is right")
+    report(
+        len(gaps) > 20 and gaps[len(gaps) // 2] < 50, f"Cycles renders in {time.perf_counter() - started:.2f} s; {text}"
+    )
+    report(
+        (picture["width"], picture["height"]) == (480, 270) and len(set(pixels(picture))) > 50, "its picture is right"
+    )
     unchanged(before, "a render")
     modal = [operator.bl_idname for operator in bpy.context.window.modal_operators]
     # Blender takes the render's own operator away with the window's next event, which nobody may cause.
@@ -170,7 +185,7 @@ def timed(check: Check, gaps: list[float]) -> Check:
 def cancel_checks() -> Check:
     for wait in (0.0, 0.05, 1.0, 2.0):
         before = state()
-        check = image(engine="cycles", width=1920, height=1080, samples=4096)
+        check = image(engine="cycles", width=960, height=540, samples=4096)
         next(check)
         deadline = time.perf_counter() + wait
         while time.perf_counter() < deadline:
@@ -197,12 +212,16 @@ def refusal(call: Callable[[], object]) -> str | None:
 
 def load_checks() -> Check:
     """A file load in mid-render, and an undo, end the render as an error."""
-    for name, disturb in (("undo", lambda: bpy.ops.ed.undo()), ("load", lambda: bpy.ops.wm.read_homefile(use_factory_startup=True))):
+    for name, disturb in (
+        ("undo", lambda: bpy.ops.ed.undo()),
+        ("load", lambda: bpy.ops.wm.read_homefile(use_factory_startup=True)),
+    ):
         bpy.ops.ed.undo_push(message="a step")
         bpy.ops.object.select_all(action="DESELECT")
-        check = image(engine="cycles", width=960, height=540, samples=4096)
+        settings = state()["settings"]
+        check = image(engine="cycles", width=1920, height=1080, samples=4096)
         next(check)
-        for _ in range(100):
+        for _ in range(20):
             yield
             next(check)
         bpy.ops.ed.undo_push(message="a step in mid-render")
@@ -217,6 +236,8 @@ def load_checks() -> Check:
             kind = error.kind
             print(error)
         report(kind == "command_failed", f"{name} in mid-render ends it: {kind}")
+        if name == "undo":
+            report(state()["settings"] == settings, "the settings are as before")
         strays = [scene.name for scene in bpy.data.scenes if render._MARK in scene]
         report(not strays and len(bpy.data.scenes) == 1, f"no scene is left after {name} {strays}")
 
@@ -239,7 +260,8 @@ def tick() -> float | None:
     except StopIteration:
         print(f"{len(failures)} failed", flush=True)
     except BaseException:
-        traceback.print_exc()
+        # Chained errors may hold a whole picture.
+        traceback.print_exc(chain=False)
         failures.append("an exception")
     sys.stdout.flush()
     os._exit(1 if failures else 0)

@@ -12,7 +12,7 @@ use std::time::Duration;
 use serde_json::value::to_raw_value;
 use serde_json::{Value, json};
 use spindle_core::handle::{BlenderFacts, Handle};
-use spindle_core::inbox::Verdict;
+use spindle_core::overview::Verdict;
 use spindle_core::settings::Settings;
 use spindle_protocol::error::{Kind, Started, WireError};
 

@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use spindle_client::discovery::{choose, list};
 use spindle_client::{Connection, Error, Options, Selector, Settings};
 use spindle_core::handle::{BlenderFacts, Handle};
-use spindle_core::inbox::Verdict;
+use spindle_core::overview::Verdict;
 use spindle_core::settings::Settings as ServerSettings;
 use spindle_protocol::error::Started;
 use spindle_protocol::instance::Instance;

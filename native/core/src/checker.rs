@@ -8,8 +8,9 @@ use std::thread::{self, JoinHandle};
 use spindle_protocol::error::{Kind, WireError};
 
 use crate::admit::{Admitted, Unchecked};
-use crate::inbox::{Inbox, Ticket, Verdict};
+use crate::inbox::{Inbox, Ticket};
 use crate::outbox::{Outbox, Outgoing, error_frame};
+use crate::overview::Verdict;
 
 /// Parsers of deep source recurse; a frame on the usual 2 MiB would abort Blender.
 const STACK_BYTES: usize = 64 * 1024 * 1024;

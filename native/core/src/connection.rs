@@ -6,12 +6,16 @@ use std::io::{self, ErrorKind, Read, Write};
 use std::time::{Duration, Instant};
 
 use spindle_protocol::frame::{Decoder, Frame, FrameError, FrameLimits};
+use spindle_protocol::limits::{HEADER_BYTES, UNAUTHENTICATED_JSON_BYTES};
 use thiserror::Error;
 
 use crate::outbox::Lane;
 
 /// Bytes read from one peer before others have their turn.
 const TURN_BYTES: usize = 512 * 1024;
+
+/// The same before hello: no more than a hello is kept of a stranger's bytes.
+const STRANGER_TURN_BYTES: usize = HEADER_BYTES + UNAUTHENTICATED_JSON_BYTES as usize;
 
 /// How long a peer has to read the last words and close, before the socket is closed on it.
 const FAREWELL: Duration = Duration::from_secs(1);
@@ -104,6 +108,7 @@ pub struct Connection<S> {
     main: VecDeque<Vec<u8>>,
     unread: usize,
     max_unread: usize,
+    turn_bytes: usize,
     framed: bool,
     over_since: Option<Instant>,
     finished: bool,
@@ -131,6 +136,7 @@ impl<S: Stream> Connection<S> {
             main: VecDeque::new(),
             unread: 0,
             max_unread,
+            turn_bytes: STRANGER_TURN_BYTES,
             framed: false,
             over_since: None,
             finished: false,
@@ -147,6 +153,7 @@ impl<S: Stream> Connection<S> {
     /// Hello has succeeded: larger frames are allowed.
     pub fn authenticated(&mut self) {
         self.decoder.set_limits(FrameLimits::AUTHENTICATED);
+        self.turn_bytes = TURN_BYTES;
     }
 
     /// Read what has arrived, up to a turn's worth.
@@ -155,8 +162,9 @@ impl<S: Stream> Connection<S> {
     /// When the peer has closed, or the system reports a fault.
     pub fn receive(&mut self, scratch: &mut [u8], now: Instant) -> Result<Progress, Closing> {
         let mut total = 0;
-        while total < TURN_BYTES {
-            match self.stream.read(scratch) {
+        let portion = scratch.len().min(self.turn_bytes);
+        while total < self.turn_bytes {
+            match self.stream.read(&mut scratch[..portion]) {
                 Ok(0) => return Err(Closing::Peer),
                 Ok(count) => {
                     total += count;

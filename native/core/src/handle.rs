@@ -20,9 +20,10 @@ use thiserror::Error;
 use crate::admit::Admitted;
 use crate::checker::Checker;
 use crate::descriptors::{self, TooFewDescriptors};
-use crate::inbox::{Inbox, InboxLimits, Overview, StopCause, Ticket, Verdict};
+use crate::inbox::{Inbox, InboxLimits, StopCause, Ticket};
 use crate::instance_file::InstanceFile;
 use crate::outbox::{Outbox, Outgoing, error_frame, result_frame};
+use crate::overview::{Overview, Verdict};
 use crate::router::Router;
 use crate::server::{ClientStatus, Server, Shared, WAKER};
 use crate::session::{Identity, SessionKey, Sessions};
@@ -237,7 +238,7 @@ impl Drop for Handle {
 }
 
 fn serve(server: Server) {
-    // A poll that fails leaves nothing to serve; the handle sees no more connections, and stops.
+    // A poll that fails ends the server in order: everything is answered, and nothing is served.
     server.run().ok();
 }
 

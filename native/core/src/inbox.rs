@@ -5,23 +5,17 @@
 //! sessions take turns, and within one its connections. A request is in exactly one stage (checking,
 //! waiting, running) until it is finished, and is finished exactly once.
 
-use std::borrow::Cow;
 use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::time::{Duration, Instant};
 
 use parking_lot::{Condvar, Mutex};
 use spindle_protocol::envelope::RequestId;
 use spindle_protocol::error::{Kind, WireError};
-use spindle_protocol::methods::control::{CancelOutcome, Running, State};
+use spindle_protocol::methods::control::{CancelOutcome, Running};
 
 use crate::admit::{Admitted, ConnectionKey, Unchecked};
+use crate::overview::{Finished, Overview, RECENT, Verdict, state};
 use crate::session::SessionKey;
-
-/// The main thread counts as blocked after this long without asking for work.
-pub const BLOCKED_AFTER: Duration = Duration::from_secs(10);
-
-/// How many finished requests are kept for the panel.
-pub const RECENT: usize = 8;
 
 /// A request's number in this server, never used again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -54,42 +48,6 @@ pub struct Ended {
     pub error: WireError,
 }
 
-/// How a request ended, for people.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Verdict {
-    /// `ok`, the kind of its error, or how its script ended.
-    pub outcome: Cow<'static, str>,
-    /// What its error says; empty when it ended well.
-    pub text: String,
-}
-
-impl Verdict {
-    /// It ended well.
-    pub fn ok() -> Verdict {
-        Verdict { outcome: Cow::Borrowed("ok"), text: String::new() }
-    }
-
-    /// It ended with this error.
-    pub fn of(error: &WireError) -> Verdict {
-        Verdict { outcome: Cow::Borrowed(error.data.kind.name()), text: error.message.clone() }
-    }
-}
-
-/// A finished request, for people.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Finished {
-    /// Its method.
-    pub method: &'static str,
-    /// The client's name.
-    pub client: String,
-    /// Its label, or empty.
-    pub label: String,
-    /// How it ended.
-    pub verdict: Verdict,
-    /// From the start on the main thread to the end; zero when it never started.
-    pub duration: Duration,
-}
-
 /// How full the queue may be.
 #[derive(Clone, Copy, Debug)]
 pub struct InboxLimits {
@@ -118,7 +76,6 @@ struct Entry {
     stage: Stage,
 }
 
-#[derive(Default)]
 struct Queue {
     next_ticket: u64,
     entries: HashMap<Ticket, Entry>,
@@ -135,7 +92,8 @@ struct Queue {
     closed: bool,
     interrupted: bool,
     waiting: bool,
-    last_tick: Option<Instant>,
+    /// The end of the last take; at first, the server's start.
+    last_tick: Instant,
     answered: u64,
     recent: VecDeque<Finished>,
 }
@@ -147,27 +105,10 @@ pub struct Inbox {
     arrived: Condvar,
 }
 
-/// What a person or `health` wants to know.
-#[derive(Clone, Debug)]
-pub struct Overview {
-    /// What the main thread does.
-    pub state: State,
-    /// Since the main thread last asked for work; zero while it waits for some.
-    pub since_tick: Duration,
-    /// The started requests, oldest first.
-    pub running: Vec<Running>,
-    /// Requests that are not running.
-    pub queued: usize,
-    /// Requests answered.
-    pub answered: u64,
-    /// The last finished requests, newest last.
-    pub recent: Vec<Finished>,
-}
-
 impl Inbox {
     /// An empty queue.
     pub fn new(limits: InboxLimits) -> Inbox {
-        Inbox { limits, queue: Mutex::new(Queue::default()), arrived: Condvar::new() }
+        Inbox { limits, queue: Mutex::new(Queue::new(Instant::now())), arrived: Condvar::new() }
     }
 
     /// Take a place in the line of the request's connection.
@@ -238,7 +179,7 @@ impl Inbox {
             self.arrived.wait_for(&mut queue, left);
         };
         queue.waiting = false;
-        queue.last_tick = Some(Instant::now());
+        queue.last_tick = Instant::now();
         taken
     }
 
@@ -362,23 +303,35 @@ impl Inbox {
     /// The state of the main thread and of the queue.
     pub fn overview(&self, now: Instant) -> Overview {
         let queue = self.queue.lock();
-        let since_tick = match queue.last_tick {
-            Some(tick) if !queue.waiting => now.saturating_duration_since(tick),
-            _ => Duration::ZERO,
-        };
+        let since_tick = if queue.waiting { Duration::ZERO } else { now.saturating_duration_since(queue.last_tick) };
         let running = queue.running(now);
-        let state = match () {
-            () if queue.closed => State::Stopping,
-            () if !running.is_empty() => State::Busy,
-            () if since_tick > BLOCKED_AFTER => State::Blocked,
-            () => State::Ready,
-        };
+        let state = state(queue.closed, &running, since_tick);
         let recent = queue.recent.iter().cloned().collect();
         Overview { state, since_tick, running, queued: queue.queued, answered: queue.answered, recent }
     }
 }
 
 impl Queue {
+    fn new(started: Instant) -> Queue {
+        Queue {
+            next_ticket: 0,
+            entries: HashMap::new(),
+            by_address: HashMap::new(),
+            lines: HashMap::new(),
+            ready: HashMap::new(),
+            turns: VecDeque::new(),
+            deadlines: BTreeSet::new(),
+            queued: 0,
+            queued_bytes: 0,
+            closed: false,
+            interrupted: false,
+            waiting: false,
+            last_tick: started,
+            answered: 0,
+            recent: VecDeque::new(),
+        }
+    }
+
     fn refuse(&self, request: &Unchecked, limits: &InboxLimits) -> Result<(), WireError> {
         let connection = request.origin().connection;
         if self.closed {

@@ -6,6 +6,7 @@
 //! - [`instance_file`]: how clients find the server;
 //! - [`session`]: the handshake, and the record of each client;
 //! - [`admit`]: a request becomes [`admit::Admitted`], or is refused;
+//! - [`overview`]: what people want to know of it;
 //! - [`inbox`]: the queue that the main thread pulls from;
 //! - [`outbox`]: answers on their way back to the I/O thread;
 //! - [`checker`]: the thread that does slow admissions;
@@ -29,6 +30,7 @@ pub mod handle;
 pub mod inbox;
 pub mod instance_file;
 pub mod outbox;
+pub mod overview;
 pub mod router;
 pub mod server;
 pub mod session;

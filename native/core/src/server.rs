@@ -35,6 +35,9 @@ pub const WAKER: Token = Token(usize::MAX - 1);
 /// their own, exact, wake-up.
 const SWEEP: Duration = Duration::from_millis(250);
 
+/// Refused connections that may stay open a moment, to read why; further ones are closed at once.
+const REFUSALS: usize = 16;
+
 /// How long accepting pauses after the process ran out of descriptors.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
@@ -111,17 +114,24 @@ impl Server {
     /// When the system's poll fails, which leaves nothing to do but to stop.
     pub fn run(mut self) -> io::Result<()> {
         let mut events = Events::with_capacity(256);
+        let served = self.serve(&mut events);
+        let ended = self.end(&mut events);
+        self.shared.has_connections.store(false, Ordering::Release);
+        served.and(ended)
+    }
+
+    fn serve(&mut self, events: &mut Events) -> io::Result<()> {
         while !self.shared.stopping.load(Ordering::Acquire) {
-            self.wait(&mut events)?;
+            self.wait(events)?;
             let now = Instant::now();
-            for event in &events {
+            for event in &*events {
                 self.handle(event, now);
             }
             self.resume_reading(now);
             self.deliver(now);
             self.watch_clock(now);
         }
-        self.end(&mut events)
+        Ok(())
     }
 
     fn wait(&mut self, events: &mut Events) -> io::Result<()> {
@@ -190,12 +200,16 @@ impl Server {
     }
 
     fn welcome(&mut self, stream: TcpStream, now: Instant) {
+        let most = self.router.settings.max_connections as usize;
+        if self.links.len() >= most + REFUSALS {
+            return;
+        }
         let key = ConnectionKey(self.next_key);
         self.next_key += 1;
         // Without TCP_NODELAY a reply of two segments would wait for the peer's delayed ACK. A
         // stream that refuses is gone already, which its first read tells.
         stream.set_nodelay(true).ok();
-        let full = self.links.len() >= self.router.settings.max_connections as usize;
+        let full = self.links.len() >= most;
         let mut nonce = [0; NONCE_BYTES];
         if getrandom::fill(&mut nonce).is_err() {
             return;
@@ -365,7 +379,7 @@ impl Server {
     }
 
     /// Answer everything that is in flight, and let what is written leave, for a while.
-    fn end(mut self, events: &mut Events) -> io::Result<()> {
+    fn end(&mut self, events: &mut Events) -> io::Result<()> {
         let start = Instant::now();
         self.poll.registry().deregister(&mut self.listener)?;
         self.deliver(start);

@@ -187,7 +187,7 @@ fn a_result_too_large() {
     let mut peer = harness.client("a");
     peer.request("object.get", json!({"name": "x"}));
     let (ticket, _) = harness.take();
-    harness.handle.reply(ticket, &raw(&json!("x".repeat(9 << 20))), &[], spindle_core::inbox::Verdict::ok());
+    harness.handle.reply(ticket, &raw(&json!("x".repeat(9 << 20))), &[], spindle_core::overview::Verdict::ok());
     let (reply, _) = peer.receive();
     assert_eq!((kind(&reply), &reply["error"]["data"]["started"]), ("bad_result", &json!(true)));
     harness.reply(ticket);

@@ -8,7 +8,7 @@ use serde::Serialize;
 use serde_json::value::{RawValue, to_raw_value};
 use spindle_fuzz::tree::Tree;
 use spindle_protocol::envelope::{BadRequest, Incoming, Outcome, Reply, Request, RequestId};
-use spindle_protocol::error::WireError;
+use spindle_protocol::error::{Kind, WireError};
 use spindle_protocol::limits::{ERROR_TEXT_CHARS, ID_CHARS, ID_INTEGER};
 use spindle_protocol::method::{Descriptor, find};
 use spindle_protocol::{frame, json};
@@ -17,7 +17,7 @@ fuzz_target!(|message: &[u8]| {
     rules(message);
     match Request::parse(message) {
         Ok(request) => accepted(message, &request),
-        Err(BadRequest { id, error }) => answerable(id.as_ref(), &error),
+        Err(bad) => refused(message, &bad),
     }
     incoming(message);
 });
@@ -57,6 +57,16 @@ fn accepted(message: &[u8], request: &Request) {
     assert_eq!(tree.get("id"), Some(&id));
     let options = tree.get("options").map_or(&[][..], Tree::entries);
     assert!(options.iter().all(|(key, _)| ["deadline_ms", "effect", "label"].contains(&key.as_str())));
+}
+
+/// A refusal says whether the message was JSON, and can be answered.
+fn refused(message: &[u8], bad: &BadRequest) {
+    match bad.error.data.kind {
+        Kind::ParseError => assert!(serde_json::from_slice::<Tree>(message).is_err(), "a plain reader takes it"),
+        Kind::InvalidRequest => assert!(std::str::from_utf8(message).is_ok()),
+        other => panic!("{other:?}"),
+    }
+    answerable(bad.id.as_ref(), &bad.error);
 }
 
 /// Parameters with their defaults filled in are parameters that are taken, and nothing is left to fill in.

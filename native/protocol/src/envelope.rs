@@ -233,7 +233,9 @@ fn bad_request(message: &[u8], error: &serde_json::Error) -> BadRequest {
     struct OnlyId {
         id: RequestId,
     }
-    let is_json = serde_json::from_slice::<serde::de::IgnoredAny>(message).is_ok();
+    // IgnoredAny does not look at the bytes of strings.
+    let is_text = std::str::from_utf8(message).is_ok();
+    let is_json = is_text && serde_json::from_slice::<serde::de::IgnoredAny>(message).is_ok();
     let kind = if is_json { Kind::InvalidRequest } else { Kind::ParseError };
     BadRequest {
         id: serde_json::from_slice::<Object<OnlyId>>(message).ok().map(|Object(only)| only.id),
@@ -315,7 +317,7 @@ impl Incoming {
     /// # Errors
     /// When it is neither a reply nor a notification, with a readable reason (TYPE_SAFETY_001).
     pub fn parse(message: &[u8]) -> Result<Incoming, serde_json::Error> {
-        // RawValue keeps `null` results apart from absent ones only outside Option, hence the text.
+        // Every result of ours is an object, so a null one may count as absent.
         let Object(parsed) = serde_json::from_slice::<Object<IncomingMessage>>(message)?;
         if parsed.jsonrpc != "2.0" {
             return Err(serde_json::Error::custom("the member jsonrpc is not \"2.0\""));

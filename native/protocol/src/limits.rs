@@ -22,8 +22,8 @@ pub const JSON_BYTES: u32 = 8 * 1024 * 1024;
 /// More data travels in several frames.
 pub const BLOB_BYTES: u32 = 64 * 1024 * 1024;
 
-/// Nesting of the whole JSON message. `serde_json` itself stops at 128; nothing honest comes near,
-/// and Python code that walks a value by recursion stays well inside its own limit.
+/// Nesting of `params` and of `meta`. `serde_json` itself stops at 128; nothing honest comes near, and
+/// Python code that walks a value by recursion stays well inside its own limit.
 pub const JSON_DEPTH: usize = 64;
 
 /// One string anywhere in a message, in bytes: half a message, far above any script.

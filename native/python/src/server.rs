@@ -9,7 +9,8 @@ use pyo3::types::{PyBytes, PyDict};
 use pythonize::{depythonize, pythonize};
 use spindle_core::admit::Admitted;
 use spindle_core::handle::{BlenderFacts, Handle};
-use spindle_core::inbox::{Overview, StopCause, Ticket, Verdict};
+use spindle_core::inbox::{StopCause, Ticket};
+use spindle_core::overview::{Overview, Verdict};
 use spindle_core::session::SessionKey;
 use spindle_core::settings::Settings;
 use spindle_protocol::envelope::ClaimedEffect;
@@ -85,7 +86,11 @@ impl Server {
     fn take(&self, py: Python<'_>, timeout: f64) -> PyResult<Option<Request>> {
         let timeout = Duration::try_from_secs_f64(timeout).map_err(|error| PyValueError::new_err(error.to_string()))?;
         let taken = if timeout.is_zero() { self.handle.take(timeout) } else { py.detach(|| self.handle.take(timeout)) };
-        taken.map(|(ticket, admitted)| Request::new(py, ticket, &admitted)).transpose()
+        let Some((ticket, admitted)) = taken else { return Ok(None) };
+        Request::new(py, ticket, &admitted).map(Some).inspect_err(|error| {
+            let text = format!("the request cannot be handed to Python: {error}");
+            self.handle.fail(ticket, &WireError::new(Kind::Internal, text));
+        })
     }
 
     /// Answer a request with a value of plain types, bytes included. A value that cannot be sent is

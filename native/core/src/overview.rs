@@ -1,0 +1,94 @@
+//! What a person, or `health`, wants to know of the queue.
+
+use std::borrow::Cow;
+use std::time::Duration;
+
+use spindle_protocol::error::WireError;
+use spindle_protocol::methods::control::{Running, State};
+
+/// The main thread counts as blocked after this long without asking for work.
+pub const BLOCKED_AFTER: Duration = Duration::from_secs(10);
+
+/// How many finished requests are kept for the panel.
+pub const RECENT: usize = 8;
+
+/// How a request ended, for people.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Verdict {
+    /// `ok`, the kind of its error, or how its script ended.
+    pub outcome: Cow<'static, str>,
+    /// What its error says; empty when it ended well.
+    pub text: String,
+}
+
+impl Verdict {
+    /// It ended well.
+    pub fn ok() -> Verdict {
+        Verdict { outcome: Cow::Borrowed("ok"), text: String::new() }
+    }
+
+    /// It ended with this error.
+    pub fn of(error: &WireError) -> Verdict {
+        Verdict { outcome: Cow::Borrowed(error.data.kind.name()), text: error.message.clone() }
+    }
+}
+
+/// A finished request, for people.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Finished {
+    /// Its method.
+    pub method: &'static str,
+    /// The client's name.
+    pub client: String,
+    /// Its label, or empty.
+    pub label: String,
+    /// How it ended.
+    pub verdict: Verdict,
+    /// From the start on the main thread to the end; zero when it never started.
+    pub duration: Duration,
+}
+
+/// What a person or `health` wants to know.
+#[derive(Clone, Debug)]
+pub struct Overview {
+    /// What the main thread does.
+    pub state: State,
+    /// Since the main thread last asked for work; zero while it waits for some.
+    pub since_tick: Duration,
+    /// The started requests, oldest first.
+    pub running: Vec<Running>,
+    /// Requests that are not running.
+    pub queued: usize,
+    /// Requests answered.
+    pub answered: u64,
+    /// The last finished requests, newest last.
+    pub recent: Vec<Finished>,
+}
+
+/// What the main thread does. It counts as blocked only where nothing is known to keep it.
+pub fn state(closed: bool, running: &[Running], since_tick: Duration) -> State {
+    match () {
+        () if closed => State::Stopping,
+        () if !running.is_empty() => State::Busy,
+        () if since_tick > BLOCKED_AFTER => State::Blocked,
+        () => State::Ready,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// HEALTH: only a main thread that stands still for no known cause is blocked.
+    #[test]
+    fn states() {
+        let render =
+            Running { method: "render.image".to_owned(), label: String::new(), client: "c".to_owned(), for_ms: 60_000 };
+        let long = BLOCKED_AFTER + Duration::from_millis(1);
+        assert_eq!(state(false, &[], Duration::ZERO), State::Ready);
+        assert_eq!(state(false, &[], BLOCKED_AFTER), State::Ready);
+        assert_eq!(state(false, &[], long), State::Blocked);
+        assert_eq!(state(false, &[render], long), State::Busy);
+        assert_eq!(state(true, &[], long), State::Stopping);
+    }
+}

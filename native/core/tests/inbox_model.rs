@@ -1,0 +1,330 @@
+//! Random work on the inbox beside a model of it: order, turns, counters, and one end for each request.
+
+mod model;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use model::{Model, Stage};
+use proptest::prelude::*;
+use serde_json::json;
+use spindle_core::admit::{ConnectionKey, Origin, Unchecked};
+use spindle_core::inbox::{Address, Ended, Inbox, InboxLimits, StopCause, Ticket};
+use spindle_core::overview::{RECENT, Verdict};
+use spindle_core::session::SessionKey;
+use spindle_protocol::envelope::{Request, RequestId};
+use spindle_protocol::error::{Kind, Started};
+use spindle_protocol::method::find;
+use spindle_protocol::methods::control::{CancelOutcome, State};
+
+const SESSIONS: usize = 3;
+const CONNECTIONS: usize = 6;
+const LIMITS: InboxLimits = InboxLimits { queued: 8, in_flight: 4, bytes: 400 };
+
+/// One thing that happens. A `pick` chooses among all tickets so far, ended ones included.
+#[derive(Clone, Debug)]
+enum Step {
+    Reserve { slot: usize, id: u64, blob: usize, deadline_ms: Option<u64> },
+    Fill { pick: prop::sample::Index },
+    Refuse { pick: prop::sample::Index },
+    Take,
+    Interrupt,
+    Suspend { pick: prop::sample::Index },
+    Finish { pick: prop::sample::Index },
+    Cancel { slot: usize, id: u64 },
+    Expire { after_ms: u64 },
+    Disconnect { slot: usize },
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    let (slot, id) = (0..CONNECTIONS, 0..5u64);
+    let pick = any::<prop::sample::Index>;
+    let reserve = (slot.clone(), id.clone(), 0..120usize, prop::option::of(1..20u64));
+    prop_oneof![
+        12 => reserve.prop_map(|(slot, id, blob, deadline_ms)| Step::Reserve { slot, id, blob, deadline_ms }),
+        10 => pick().prop_map(|pick| Step::Fill { pick }),
+        1 => pick().prop_map(|pick| Step::Refuse { pick }),
+        10 => Just(Step::Take),
+        1 => Just(Step::Interrupt),
+        2 => pick().prop_map(|pick| Step::Suspend { pick }),
+        6 => pick().prop_map(|pick| Step::Finish { pick }),
+        3 => (slot.clone(), id).prop_map(|(slot, id)| Step::Cancel { slot, id }),
+        2 => (0..6u64).prop_map(|after_ms| Step::Expire { after_ms }),
+        1 => slot.prop_map(|slot| Step::Disconnect { slot }),
+    ]
+}
+
+/// The inbox, its model, and what the I/O thread and the checker would hold.
+struct World {
+    inbox: Inbox,
+    model: Model,
+    epoch: Instant,
+    now_ms: u64,
+    /// The connection in each slot; slots of the same remainder belong to one session.
+    slots: Vec<ConnectionKey>,
+    next_connection: usize,
+    tickets: Vec<Ticket>,
+    in_check: BTreeMap<Ticket, Unchecked>,
+    interrupted: bool,
+}
+
+impl World {
+    fn new() -> World {
+        let slots: Vec<ConnectionKey> = (0..CONNECTIONS).map(ConnectionKey).collect();
+        let mut model = Model::new(LIMITS);
+        model.connected.clone_from(&slots);
+        World {
+            inbox: Inbox::new(LIMITS),
+            model,
+            epoch: Instant::now(),
+            now_ms: 0,
+            slots,
+            next_connection: CONNECTIONS,
+            tickets: Vec::new(),
+            in_check: BTreeMap::new(),
+            interrupted: false,
+        }
+    }
+
+    fn at(&self, ms: u64) -> Instant {
+        self.epoch + Duration::from_millis(ms)
+    }
+
+    fn act(&mut self, step: &Step) {
+        match step {
+            Step::Reserve { slot, id, blob, deadline_ms } => self.reserve(*slot, *id, *blob, *deadline_ms),
+            Step::Take => {
+                self.take();
+            }
+            Step::Interrupt => {
+                self.inbox.interrupt();
+                self.interrupted = true;
+            }
+            Step::Cancel { slot, id } => self.cancel(self.slots[*slot], &RequestId::Integer(*id)),
+            Step::Expire { after_ms } => self.expire(*after_ms),
+            Step::Disconnect { slot } => self.disconnect(*slot),
+            Step::Fill { pick } | Step::Refuse { pick } if !self.in_check.is_empty() => {
+                let ticket = *pick.get(&self.in_check.keys().copied().collect::<Vec<_>>());
+                if matches!(step, Step::Fill { .. }) { self.fill(ticket) } else { self.refuse(ticket) }
+            }
+            Step::Suspend { pick } if !self.tickets.is_empty() => self.suspend(*pick.get(&self.tickets)),
+            Step::Finish { pick } if !self.tickets.is_empty() => self.finish(*pick.get(&self.tickets)),
+            Step::Fill { .. } | Step::Refuse { .. } | Step::Suspend { .. } | Step::Finish { .. } => {}
+        }
+        self.model.note_ready();
+        self.compare();
+    }
+
+    /// All that can be seen of the inbox is as the model has it.
+    fn compare(&self) {
+        let overview = self.inbox.overview(Instant::now());
+        let running = self.model.rows.iter().filter(|row| row.is_running()).count();
+        assert_eq!(overview.queued, self.model.queued().count());
+        assert_eq!(overview.running.len(), running);
+        assert_eq!(overview.answered, self.model.ended as u64);
+        assert_eq!(overview.recent.len(), self.model.ended.min(RECENT));
+        assert_eq!(overview.state, if running > 0 { State::Busy } else { State::Ready });
+        let due = self.model.rows.iter().filter_map(|row| row.deadline).min();
+        assert_eq!(self.inbox.next_deadline(), due.map(|ms| self.at(ms)));
+        for row in &self.model.rows {
+            let stop = if let Stage::Running { stop, .. } = row.stage { stop } else { None };
+            assert_eq!(self.inbox.stop_cause(row.ticket), stop);
+        }
+    }
+
+    fn reserve(&mut self, slot: usize, id: u64, blob: usize, deadline_ms: Option<u64>) {
+        let method = find("file.new").expect("a method without a deadline of its own");
+        let options = deadline_ms.map_or(json!({}), |ms| json!({"deadline_ms": ms}));
+        let message = json!({"jsonrpc": "2.0", "id": id, "method": method.name, "options": options});
+        let request = Request::parse(message.to_string().as_bytes()).expect("a request");
+        let (connection, session) = (self.slots[slot], SessionKey((slot % SESSIONS) as u64));
+        let origin = Origin { connection, session, client: Arc::from("model") };
+        let received = self.at(self.now_ms);
+        let request = Unchecked::new(request, vec![0; blob], method, origin, received, Duration::ZERO);
+        let result = self.inbox.reserve(&request).map_err(|error| {
+            let setting = error.data.details.get("setting").and_then(|it| it.as_str()).map(str::to_owned);
+            (error.data.kind, setting)
+        });
+        let expected = self.model.refusal(&request).map(|(kind, setting)| (kind, setting.map(str::to_owned)));
+        assert_eq!(result.clone().err(), expected);
+        let refused = self.inbox.refuse_duplicate(connection, request.id()).is_err();
+        assert_eq!(refused, result.is_ok() || expected.is_some_and(|(kind, _)| kind == Kind::DuplicateId));
+        let Ok(ticket) = result else { return };
+        assert!(!self.tickets.contains(&ticket), "a ticket is never used again");
+        self.tickets.push(ticket);
+        self.model.rows.push(model::Row {
+            ticket,
+            connection,
+            session,
+            id: request.id().clone(),
+            bytes: request.bytes(),
+            deadline: deadline_ms.map(|ms| self.now_ms + ms),
+            stage: Stage::Checking,
+            ready_since: None,
+        });
+        self.in_check.insert(ticket, request);
+    }
+
+    fn fill(&mut self, ticket: Ticket) {
+        let request = self.in_check.remove(&ticket).expect("it is in check");
+        self.inbox.fill(ticket, request.admit().expect("sound parameters"));
+        if let Some(row) = self.model.row(ticket) {
+            row.stage = Stage::Waiting;
+        }
+    }
+
+    /// The check found a fault.
+    fn refuse(&mut self, ticket: Ticket) {
+        self.in_check.remove(&ticket);
+        self.finish(ticket);
+    }
+
+    fn take(&mut self) -> Option<Ticket> {
+        let taken = self.inbox.take(Duration::ZERO);
+        if std::mem::take(&mut self.interrupted) {
+            assert!(taken.is_none());
+            return None;
+        }
+        let Some((ticket, admitted)) = taken else {
+            assert!(self.model.rows.iter().all(|row| row.ready_since.is_none()), "something could have been taken");
+            return None;
+        };
+        let row = self.model.row(ticket).expect("only what was reserved").clone();
+        assert_eq!((admitted.origin().connection, admitted.origin().session), (row.connection, row.session));
+        self.model.serve(ticket);
+        Some(ticket)
+    }
+
+    fn suspend(&mut self, ticket: Ticket) {
+        self.inbox.suspend(ticket);
+        if let Some(model::Row { stage: Stage::Running { suspended, .. }, .. }) = self.model.row(ticket) {
+            *suspended = true;
+        }
+    }
+
+    /// An end of a request; of one that has ended already, of one that is in check.
+    fn finish(&mut self, ticket: Ticket) {
+        let row = self.model.end(ticket);
+        let expected = row
+            .filter(|row| self.model.connected.contains(&row.connection))
+            .map(|row| Address { connection: row.connection, id: row.id });
+        assert_eq!(self.inbox.finish(ticket, Verdict::ok()), expected);
+    }
+
+    fn cancel(&mut self, connection: ConnectionKey, id: &RequestId) {
+        let (outcome, ended) = self.inbox.cancel(connection, id);
+        let ticket = self.model.rows.iter().find(|row| row.connection == connection && row.id == *id);
+        let Some(ticket) = ticket.map(|row| row.ticket) else {
+            assert_eq!((outcome, ended), (CancelOutcome::Finished, None));
+            return;
+        };
+        match self.model.stop(ticket, StopCause::Cancelled) {
+            Some(expected) => assert_eq!((outcome, ended), (expected, None)),
+            None => {
+                self.model.end(ticket);
+                assert_eq!(outcome, CancelOutcome::Dequeued);
+                assert_ended(&ended.expect("an answer"), connection, id, Kind::Cancelled, Started::No);
+            }
+        }
+    }
+
+    fn expire(&mut self, after_ms: u64) {
+        self.now_ms += after_ms;
+        let ended = self.inbox.expire(self.at(self.now_ms));
+        let now = self.now_ms;
+        let due = |row: &&model::Row| row.deadline.is_some_and(|deadline| deadline <= now);
+        let mut tickets: Vec<_> = self.model.rows.iter().filter(due).map(|row| (row.deadline, row.ticket)).collect();
+        tickets.sort();
+        let mut ended = ended.iter();
+        for (_, ticket) in tickets {
+            if self.model.stop(ticket, StopCause::TimedOut).is_some() {
+                self.model.row(ticket).expect("it runs").deadline = None;
+            } else {
+                let row = self.model.end(ticket).expect("it waits");
+                let ended = ended.next().expect("an answer");
+                assert_ended(ended, row.connection, &row.id, Kind::ExpiredInQueue, Started::No);
+            }
+        }
+        assert_eq!(ended.next(), None);
+    }
+
+    /// The connection in a slot closes, and the session opens another one there.
+    fn disconnect(&mut self, slot: usize) {
+        let gone = self.slots[slot];
+        self.inbox.disconnect(gone);
+        let line: Vec<Ticket> =
+            self.model.rows.iter().filter(|row| row.connection == gone).map(|row| row.ticket).collect();
+        for ticket in line {
+            if self.model.stop(ticket, StopCause::Cancelled).is_none() {
+                self.model.end(ticket);
+            }
+        }
+        self.slots[slot] = ConnectionKey(self.next_connection);
+        self.next_connection += 1;
+        self.model.connected.clone_from(&self.slots);
+    }
+
+    /// Let everything run to its end: nothing is left behind.
+    fn drain(mut self) {
+        for ticket in self.in_check.keys().copied().collect::<Vec<_>>() {
+            self.fill(ticket);
+            self.model.note_ready();
+        }
+        self.inbox.interrupt();
+        self.interrupted = true;
+        self.take();
+        while let Some(ticket) = self.model.rows.iter().find(|row| row.is_running()).map(|row| row.ticket) {
+            self.finish(ticket);
+            self.model.note_ready();
+            self.take();
+            self.model.note_ready();
+        }
+        while let Some(ticket) = self.take() {
+            self.finish(ticket);
+            self.model.note_ready();
+        }
+        self.compare();
+        assert!(self.model.rows.is_empty(), "left behind: {:?}", self.model.rows);
+        assert_eq!(self.model.ended, self.tickets.len());
+    }
+
+    /// Stop: everything that is left ends now, and nothing comes in or ends again.
+    fn close(mut self) {
+        let ended = self.inbox.close();
+        assert_eq!(ended.len(), self.model.rows.len());
+        for (ended, row) in ended.iter().zip(&self.model.rows) {
+            let (kind, started) =
+                if row.is_running() { (Kind::Stopping, Started::Yes) } else { (Kind::ShuttingDown, Started::No) };
+            assert_ended(ended, row.connection, &row.id, kind, started);
+        }
+        let overview = self.inbox.overview(Instant::now());
+        assert_eq!((overview.queued, overview.running.len(), overview.state), (0, 0, State::Stopping));
+        assert_eq!(overview.answered, self.tickets.len() as u64);
+        for ticket in &self.tickets {
+            assert_eq!(self.inbox.finish(*ticket, Verdict::ok()), None);
+        }
+        while let Some((ticket, request)) = self.in_check.pop_first() {
+            assert_eq!(self.inbox.reserve(&request).expect_err("closed").data.kind, Kind::ShuttingDown);
+            self.inbox.fill(ticket, request.admit().expect("sound parameters"));
+        }
+        assert!(self.inbox.take(Duration::ZERO).is_none());
+        assert_eq!(self.inbox.next_deadline(), None);
+    }
+}
+
+fn assert_ended(ended: &Ended, connection: ConnectionKey, id: &RequestId, kind: Kind, started: Started) {
+    assert_eq!(ended.address, Address { connection, id: id.clone() });
+    assert_eq!((ended.error.data.kind, ended.error.data.started), (kind, started));
+}
+
+proptest! {
+    #[test]
+    fn the_inbox_does_as_its_model(steps in prop::collection::vec(step(), 0..250), close in any::<bool>()) {
+        let mut world = World::new();
+        for step in &steps {
+            world.act(step);
+        }
+        if close { world.close() } else { world.drain() }
+    }
+}
