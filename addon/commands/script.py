@@ -170,4 +170,6 @@ def _keep_source(filename: str, code: str) -> None:
         _kept.append(filename)
         if len(_kept) > KEPT_SOURCES:
             linecache.cache.pop(_kept.popleft(), None)
+    if not isinstance(linecache.cache, dict):  # A script may have had its way with it.
+        linecache.cache = {}
     linecache.cache[filename] = (len(code), None, code.splitlines(keepends=True), filename)

@@ -56,7 +56,8 @@ def unpack(value: Any, blob: bytes) -> Any:
     where it has a `dtype` (numpy's, or a memoryview without numpy), `bytes` where it has a media type,
     else a memoryview. Arrays and views do not copy `blob`, and are read-only."""
     if isinstance(value, dict):
-        if "$blob" in value:
+        # Elsewhere than in a reference the name may occur as well, as in the schemas that `methods` lists.
+        if isinstance(value.get("$blob"), list):
             return _unpack_reference(value, blob)
         return {key: unpack(item, blob) for key, item in value.items()}
     if isinstance(value, list):
