@@ -5,6 +5,8 @@ from __future__ import annotations
 
 import time
 
+import machine
+import next_build
 import pytest
 import spindle
 
@@ -186,6 +188,22 @@ def test_quit_with_clients_connected(blender):
     with blender.connect(), blender.connect():
         assert blender.quit() == 0
     assert not list(blender.runtime_dir.iterdir()), "no file of ours is left"
+
+
+def test_the_next_build_over_this_one(blender, tmp_path):
+    """The user updates Spindle in a running Blender with clients connected: the new native code runs at once."""
+    package = next_build.make(next(machine.DIST.glob("spindle-*.zip")), tmp_path)
+    build = "import sys\nm = sys.modules['bl_ext.user_default.spindle.native']; result = m.load().__name__"
+    with blender.connect() as client:
+        before = blender.inside(build)
+        blender.inside(f"bpy.ops.extensions.package_install_files(filepath={str(package)!r}, repo='user_default')")
+        with pytest.raises(spindle.errors.Disconnected):
+            client.run("1")
+    blender.inside("bpy.ops.spindle.start()")
+    after = blender.inside(build)
+    assert after != before and after.partition(".")[0].endswith(package.name.split("-")[2].removeprefix("dev."))
+    with blender.connect() as client:
+        assert client.run("'new'").value == "new"
 
 
 def test_control_plane_while_rendering(blender):
