@@ -2,31 +2,33 @@
 """Whether a script can be seen to change nothing, from its syntax tree. In doubt, it may change something.
 
 Blender reports most changes, but not those to custom properties, text blocks, pixels, markers or fake users. All of
-these are made by storing to an attribute or an item, by deleting one, or by a call; so a script without those,
-other than to containers that it made itself and functions known to read, changes nothing.
+these are made by storing to an attribute or an item, by deleting one, or by a call; so a script without those, other
+than to values that it made itself and functions known to read, changes nothing.
 """
 
 from __future__ import annotations
 
 import ast
+from dataclasses import dataclass
 
 READING_FUNCTIONS = frozenset(
     """abs all any ascii bin bool bytes callable chr complex dict dir divmod enumerate filter float format frozenset
     getattr hasattr hash hex id int isinstance issubclass iter len list map max min next oct ord pow print range repr
-    reversed round set slice sorted str sum tuple type vars zip Color Euler Matrix Quaternion Vector Path
-    ValueError RuntimeError TypeError KeyError Exception""".split()
+    reversed round set slice sorted str sum tuple type vars zip defaultdict deque Counter
+    Color Euler Matrix Quaternion Vector Path ValueError RuntimeError TypeError KeyError Exception""".split()
 )
-"""Built-in functions and types, and those of mathutils, that change nothing they are given."""
+"""Functions and types, built-in ones and those of collections and mathutils, that change nothing they are given."""
 
 READING_METHODS = frozenset(
-    """as_pointer as_string bone_chains capitalize center closest_point_on_mesh count cross decode determinant difference dot
-    encode endswith evaluated_get find foreach_get format from_string get get_output_node index intersection inverted
-    inverted_safe is_property_set isdisjoint isoformat issubset issuperset items join keys ljust lower lstrip
-    normalized path_from_id path_resolve perf_counter replace rfind rjust rotation_difference rpartition rsplit
-    rstrip split splitlines startswith strip time title to_2d to_3d to_4d to_euler to_list to_matrix to_quaternion
-    to_scale to_translation to_tuple tolist transposed union upper values visible_get zfill
-    sqrt sin cos tan asin acos atan atan2 hypot floor ceil radians degrees isclose pow exp log log10 fabs dist
-    dumps loads abspath basename dirname splitext exists evaluated_depsgraph_get gmtime localtime strftime""".split()
+    """abspath acos as_pointer as_string asin atan atan2 basename bone_chains capitalize ceil center
+    closest_point_on_mesh cos count cross decode degrees determinant difference dirname dist dot dumps encode
+    endswith evaluated_depsgraph_get evaluated_get exists exp fabs find floor foreach_get format from_string get
+    get_output_node gmtime hypot index intersection inverted inverted_safe is_property_set isclose isdisjoint
+    isoformat issubset issuperset items join keys ljust loads localtime log log10 lower lstrip normalized
+    path_from_id path_resolve perf_counter pow radians replace rfind rjust rotation_difference rpartition rsplit
+    rstrip sin split splitext splitlines sqrt startswith strftime strip tan time title to_2d to_3d to_4d
+    to_euler to_list to_matrix to_quaternion to_scale to_translation to_tuple tolist transposed union upper
+    values visible_get zfill""".split()
 )
 """Methods, and functions of modules such as math and json, that change nothing on any type that has them."""
 
@@ -41,84 +43,127 @@ READING_MODULES = frozenset(
 )
 """Modules whose import changes nothing in the open file."""
 
-_CONTAINERS = (ast.List, ast.Dict, ast.Set, ast.ListComp, ast.DictComp, ast.SetComp)
+_MAKERS = frozenset(
+    "list dict set tuple sorted defaultdict deque Counter len sum int float str round abs range enumerate zip".split()
+)
+_NEW = (
+    *(ast.List, ast.Dict, ast.Set, ast.Tuple, ast.ListComp, ast.DictComp, ast.SetComp),
+    *(ast.Constant, ast.JoinedStr, ast.BinOp, ast.UnaryOp, ast.Compare),
+)
+"""Expressions whose value is always a new one, and no part of the file."""
 
 
 def changes_nothing(tree: ast.Module) -> bool:
     """Whether running this can be seen to change nothing in the open file."""
-    own_functions = {node.name for node in ast.walk(tree) if isinstance(node, ast.FunctionDef)}
-    own_containers = _own_containers(tree)
-    return all(_is_harmless(node, own_functions, own_containers) for node in ast.walk(tree))
+    functions = {node.name for node in ast.walk(tree) if isinstance(node, ast.FunctionDef)}
+    reader = _Reader(functions | READING_FUNCTIONS, _own_names(tree))
+    return all(reader.is_harmless(node) for node in ast.walk(tree))
 
 
-def _own_containers(tree: ast.Module) -> set[str]:
-    """The names that are only ever bound to containers made in the script."""
-    made: set[str] = set()
-    other: set[str] = {
-        argument.arg for node in ast.walk(tree) if isinstance(node, ast.arguments) for argument in _all(node)
-    }
+def _own_names(tree: ast.Module) -> set[str]:
+    """The names that are only ever bound to new values, which are the script's own."""
+    own: set[str] = set()
+    other: set[str] = set()
     for node in ast.walk(tree):
-        if isinstance(node, ast.Assign) and len(node.targets) == 1 and isinstance(node.targets[0], ast.Name):
-            (made if _makes_container(node.value) else other).add(node.targets[0].id)
-        elif isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name):
-            (made if node.value is not None and _makes_container(node.value) else other).add(node.target.id)
-        elif isinstance(node, (ast.Assign, ast.For, ast.comprehension, ast.NamedExpr, ast.withitem, ast.Import)):
-            other.update(_bound_names(node))
-        elif isinstance(node, (ast.Global, ast.Nonlocal)):
-            other.update(node.names)
-    return made - other
+        match node:
+            case ast.Assign(targets=[ast.Name(id=name)], value=value):
+                (own if _is_new(value) else other).add(name)
+            case ast.AnnAssign(target=ast.Name(id=name), value=ast.expr() as value):
+                (own if _is_new(value) else other).add(name)
+            case ast.AugAssign():
+                pass  # It binds what it changes, if that is a new value.
+            case ast.Global(names=names) | ast.Nonlocal(names=names):
+                other.update(names)
+            case ast.arg(arg=name) | ast.alias(asname=str(name)) | ast.alias(name=name):
+                other.add(name)
+            case ast.MatchAs(name=str(name)) | ast.MatchStar(name=str(name)) | ast.ExceptHandler(name=str(name)):
+                other.add(name)
+            case ast.MatchMapping(rest=str(name)):
+                other.add(name)
+            case ast.Assign(targets=targets):
+                other.update(*map(_bound_names, targets))
+            case ast.For(target=target) | ast.comprehension(target=target) | ast.NamedExpr(target=target):
+                other.update(_bound_names(target))
+            case ast.withitem(optional_vars=ast.expr() as target):
+                other.update(_bound_names(target))
+    return own - other
 
 
-def _all(arguments: ast.arguments) -> list[ast.arg]:
-    single = [arguments.vararg, arguments.kwarg]
-    return [*arguments.posonlyargs, *arguments.args, *arguments.kwonlyargs, *(arg for arg in single if arg is not None)]
-
-
-def _makes_container(value: ast.expr) -> bool:
-    if isinstance(value, ast.Call) and isinstance(value.func, ast.Name):
-        return value.func.id in {"list", "dict", "set", "sorted", "defaultdict", "Counter", "deque"}
-    return isinstance(value, _CONTAINERS)
-
-
-def _bound_names(node: ast.AST) -> set[str]:
-    return {name.id for name in ast.walk(node) if isinstance(name, ast.Name) and isinstance(name.ctx, ast.Store)}
-
-
-def _is_harmless(node: ast.AST, functions: set[str], containers: set[str]) -> bool:
-    match node:
-        case ast.Attribute(ctx=ast.Store() | ast.Del()):
-            return False
-        case ast.Subscript(value=value, ctx=ast.Store() | ast.Del()):
-            return isinstance(value, ast.Name) and value.id in containers
+def _is_new(value: ast.expr) -> bool:
+    match value:
         case ast.Call(func=ast.Name(id=name)):
-            return name in functions or name in READING_FUNCTIONS or name in {"defaultdict", "Counter", "deque"}
-        case ast.Call(func=ast.Attribute(value=ast.Name(id=owner), attr=method)) if method in CONTAINER_METHODS:
-            return owner in containers
-        case ast.Call(func=ast.Attribute(attr=method)):
-            return method in READING_METHODS or method in {"Vector", "Matrix", "Color", "Euler", "Quaternion"}
-        case ast.Call():
-            return False
-        case ast.Import(names=names):
-            return all(name.name in READING_MODULES for name in names)
-        case ast.ImportFrom(module=module):
-            return module in READING_MODULES
-        case ast.AugAssign(target=target):
-            # `a += b` on a name can change the object it is bound to, unless the script made that.
-            return isinstance(target, ast.Name) and _is_number_or_text(node) or _is_own(target, containers)
-        case ast.ClassDef() | ast.AsyncFunctionDef() | ast.With() | ast.AsyncWith() | ast.Await() | ast.Delete():
-            return False
+            return name in _MAKERS
         case _:
-            return True
+            return isinstance(value, _NEW)
 
 
-def _is_own(target: ast.expr, containers: set[str]) -> bool:
-    owner = target.value if isinstance(target, ast.Subscript) else target
-    return isinstance(owner, ast.Name) and owner.id in containers
+def _bound_names(target: ast.expr) -> set[str]:
+    return {node.id for node in ast.walk(target) if isinstance(node, ast.Name)}
 
 
-def _is_number_or_text(node: ast.AugAssign) -> bool:
-    return isinstance(node.value, (ast.Constant, ast.JoinedStr)) or (
-        isinstance(node.value, ast.Call)
-        and isinstance(node.value.func, ast.Name)
-        and node.value.func.id in {"len", "sum", "abs", "min", "max", "round", "int", "float", "str"}
-    )
+@dataclass(frozen=True)
+class _Reader:
+    """Reads nodes one by one; what is not known to be harmless is not."""
+
+    functions: frozenset[str]
+    own: set[str]
+
+    def is_harmless(self, node: ast.AST) -> bool:
+        """Whether this node, its children aside, changes nothing."""
+        match node:
+            case ast.Attribute(attr="ops") | ast.Attribute(ctx=ast.Store() | ast.Del()):
+                return False
+            case (
+                ast.Subscript(value=owner, ctx=ast.Store() | ast.Del())
+                | ast.AugAssign(target=ast.Subscript(value=owner))
+            ):
+                return self._is_own(owner)
+            case ast.AugAssign(target=target):
+                # On a value of Blender's, such as a vector, `+=` changes that value in its place.
+                return self._is_own(target)
+            case ast.Call():
+                return self._is_reading_call(node)
+            case ast.Import(names=names):
+                return all(name.name in READING_MODULES for name in names)
+            case ast.ImportFrom(module=module, names=names):
+                return module in READING_MODULES and all(name.name not in {"ops", "*"} for name in names)
+            case ast.ClassDef() | ast.AsyncFunctionDef() | ast.With() | ast.AsyncWith() | ast.Await():
+                return False
+            case ast.FunctionDef(decorator_list=decorators):
+                return not decorators
+            case _:
+                return True
+
+    def _is_own(self, node: ast.expr) -> bool:
+        return isinstance(node, ast.Name) and node.id in self.own
+
+    def _is_reading_call(self, call: ast.Call) -> bool:
+        match call:
+            case ast.Call(func=ast.Name(id="getattr"), args=[_, ast.Constant(value=str(name)), *_]):
+                return name != "ops"
+            case ast.Call(func=ast.Name(id="getattr")):
+                return False
+            case ast.Call(func=ast.Name(id="iter"), args=[_, _]):
+                return False
+            case ast.Call(func=ast.Name(id=name), args=args, keywords=keywords):
+                given = args[:1] if name in {"map", "filter"} else []
+                given = given + [keyword.value for keyword in keywords if keyword.arg in {"key", None}]
+                return name in self.functions and all(self._is_reader(function) for function in given)
+            case ast.Call(func=ast.Attribute(value=owner, attr=method)) if method in CONTAINER_METHODS:
+                return self._is_own(owner) and not call.keywords
+            case ast.Call(func=ast.Attribute(attr=method)):
+                return method in READING_METHODS or method in {"Vector", "Matrix", "Color", "Euler", "Quaternion"}
+            case _:
+                return False
+
+    def _is_reader(self, function: ast.expr) -> bool:
+        """Whether a function that is passed on is known to read."""
+        match function:
+            case ast.Lambda() | ast.Constant(value=None):
+                return True
+            case ast.Name(id=name):
+                return name in self.functions
+            case ast.Attribute(attr=name):
+                return name in READING_METHODS
+            case _:
+                return False

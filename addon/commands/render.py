@@ -5,9 +5,9 @@ What is rendered is a temporary copy of the scene: the copy alone gets the asked
 neither changed settings nor the copy in it, and the user's own Render Result stays. Deleting the copy with
 `scene.delete` also stops the render job that it owns.
 
-With a window, a Blender before 5.2 cannot render such a copy: in mid-render its main loop frees the graphics context
-of every scene that no window shows (a GLXBadContext in 4.3 ends the process). There the user's scene itself is
-rendered, and its settings are put back.
+In two cases the user's scene itself is rendered, and its settings are put back. A copied rigid body world has lost its
+simulation. And with a window, a Blender before 5.2 frees in mid-render the graphics context of every scene that no
+window shows (a GLXBadContext in 4.3 ends the process).
 """
 
 import functools
@@ -110,7 +110,7 @@ def temporary_scene(prepare: Callable[[bpy.types.Scene], None]) -> Iterator[str]
     refuse_if_busy()
     _drop_strays()
     scene, had_result = bpy.context.scene, _render_result() is not None
-    is_copy = bpy.app.background or bpy.app.version >= (5, 2, 0)
+    is_copy = scene.rigidbody_world is None and (bpy.app.background or bpy.app.version >= (5, 2, 0))
     before = None if is_copy else _settings(scene)
     if is_copy:
         scene = _copy(scene)

@@ -125,6 +125,9 @@ def _camera_view(viewport: _Viewport, width: int, height: int) -> _View:
 def _draw(viewport: _Viewport, view: _View, width: int, height: int, shading: str | None, overlays: bool) -> bytes:
     """Draw into a buffer of the asked size; RGBA bytes in display colours, the lowest row first."""
     window, space, region = viewport
+    if max(width, height) > gpu.capabilities.max_texture_size_get():
+        limit = gpu.capabilities.max_texture_size_get()
+        raise CommandError("unsupported", f"the GPU draws at most {limit} pixels a side; ask for fewer", limit=limit)
     changes: list[tuple[Any, str, Any]] = [(space.overlay, "show_overlays", overlays)]
     if shading is not None:
         changes.append((space.shading, "type", shading.upper()))

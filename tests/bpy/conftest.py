@@ -67,7 +67,7 @@ def call() -> Call:
     def call_method(
         method: str, /, blob: bytes = b"", preferences: TurnPreferences | None = None, **params: Any
     ) -> Any:
-        turn = Turn("test", "1", method, blob=blob, preferences=preferences or TurnPreferences())
+        turn = Turn("test", 1, method, blob=blob, preferences=preferences or TurnPreferences())
         result = TABLE[method](turn, **_DEFAULTS.get(method, {}) | params)
         if not isinstance(result, types.GeneratorType):
             return result

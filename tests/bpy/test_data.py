@@ -9,10 +9,11 @@ from typing import Any
 import bpy
 import numpy
 import pytest
+from conftest import Call, close
+
 from addon.commands.rna_path import Name, parse
 from addon.errors import CommandError
 from addon.turn import TurnPreferences
-from conftest import Call, close
 
 CUBE = {"collection": "objects", "name": "Cube"}
 SCENE = {"collection": "scenes", "name": "Scene"}
@@ -48,9 +49,34 @@ def test_parse() -> None:
 
 
 BAD_PATHS = [
-    "", ".", ".location", "location.", "location..x", "location x", " location", "location[]", "location[-1]",
-    "location[0", "location[0]x", "location[1e3]", "location[0x1]", "a['b']", 'a["b', 'a["b"', 'a[b]', "a()",
-    "a[0:1]", "a,b", "a=1", "1a", "é", "location\n", "a[9999999999]", "__import__('os')", "a.b()", 'a["\\"]',
+    "",
+    ".",
+    ".location",
+    "location.",
+    "location..x",
+    "location x",
+    " location",
+    "location[]",
+    "location[-1]",
+    "location[0",
+    "location[0]x",
+    "location[1e3]",
+    "location[0x1]",
+    "a['b']",
+    'a["b',
+    'a["b"',
+    "a[b]",
+    "a()",
+    "a[0:1]",
+    "a,b",
+    "a=1",
+    "1a",
+    "é",
+    "location\n",
+    "a[9999999999]",
+    "__import__('os')",
+    "a.b()",
+    'a["\\"]',
 ]
 
 
@@ -99,9 +125,7 @@ def test_get_structs_and_collections(call: Call) -> None:
     found = call("data.get", block=CUBE, path="modifiers")
     assert found["value"][0]["type"] == "BevelModifier" and found["type"] == "COLLECTION" and found["readonly"]
     found = call("data.get", block=SCENE, path='view_layers["ViewLayer"].objects.active')
-    assert found == {
-        "value": None, "type": "POINTER", "readonly": False, "description": found["description"]
-    }
+    assert found == {"value": None, "type": "POINTER", "readonly": False, "description": found["description"]}
     assert call("data.get", block=SCENE, path="render.fps")["description"]
 
 
@@ -119,7 +143,7 @@ GET_REFUSED: list[tuple[str, str, dict[str, str], str]] = [
     ("invalid_params", "[4] of 4 items", CUBE, "matrix_world[0][4]"),
     ("invalid_params", "'x' of what has no properties", CUBE, "location.x"),
     ("invalid_params", "[1] of 1 items", CUBE, "modifiers[1]"),
-    ("invalid_params", 'no item \'Be"v[e\'; similar: Be"v[el', CUBE, 'modifiers["Be\\"v[e"]'),
+    ("invalid_params", "no item 'Be\"v[e'; similar: Be\"v[el", CUBE, 'modifiers["Be\\"v[e"]'),
     ("invalid_params", "'parent' is empty", CUBE, "parent.name"),
     ("invalid_params", "[0] of what is no array", CUBE, "name[0]"),
     ("invalid_params", "[0] of what is no array", CUBE, "data[0]"),
@@ -158,7 +182,7 @@ SETS: list[tuple[str, Any, Any]] = [
     ("parent", {"collection": "objects", "name": "Other"}, {"type": "Object", "name": "Other"}),
     ("parent", None, None),
     ("modifiers[0].width", 0.25, 0.25),
-    ('modifiers[0].limit_method', "ANGLE", "ANGLE"),
+    ("modifiers[0].limit_method", "ANGLE", "ANGLE"),
     ("data.polygons[0].use_smooth", True, True),
     ("data.vertices[0].co[2]", 3, 3),
     ('["number"]', 3, 3.0),
@@ -193,7 +217,7 @@ def test_set_scene_properties(call: Call) -> None:
         ("frame_current", 12),
         ("view_layers[0].name", "Layer"),
         ("view_settings.view_transform", "Standard"),
-        ('view_layers[0].objects.active', {"collection": "objects", "name": "Cube"}),
+        ("view_layers[0].objects.active", {"collection": "objects", "name": "Cube"}),
         ("view_settings.exposure", 0.1),
         ("tool_settings.snap_elements", ["VERTEX", "EDGE"]),
     ):
@@ -279,7 +303,11 @@ def test_code_does_not_come_in_by_data(call: Call, refuses: Call, cube: bpy.type
     driver.type = "SCRIPTED"
     for path, value in (("expression", "__import__('os')"), ("type", "SCRIPTED")):
         refuses(
-            "unsupported", "script.run", "data.set", block=CUBE, path=f"animation_data.drivers[0].driver.{path}",
+            "unsupported",
+            "script.run",
+            "data.set",
+            block=CUBE,
+            path=f"animation_data.drivers[0].driver.{path}",
             value=value,
         )
 

@@ -9,9 +9,11 @@ from typing import Any
 
 import bpy
 import pytest
+from conftest import Call
+
 from addon.commands import TABLE
 from addon.turn import Turn, TurnPreferences
-from conftest import Call
+
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
@@ -41,7 +43,7 @@ def test_save_open_new(call: Call, folder: Path) -> None:
 
 def test_loads_end_their_turn_before_they_answer(folder: Path) -> None:
     """After a load the context is hollow until Blender's loop has gone round."""
-    turn = Turn("test", "1", "file.new")
+    turn = Turn("test", 1, "file.new")
     work = TABLE["file.new"](turn, empty=True, discard_changes=True)
     assert next(work) is None
     with pytest.raises(StopIteration) as end:

@@ -32,7 +32,12 @@ def test_create_and_change(call: Call) -> None:
         for key, value in (
             (name.lower().replace(" ", "_").removesuffix("_weight"), inputs[name].default_value)
             for name in (
-                "Base Color", "Metallic", "Roughness", "Transmission Weight", "Alpha", "Emission Color",
+                "Base Color",
+                "Metallic",
+                "Roughness",
+                "Transmission Weight",
+                "Alpha",
+                "Emission Color",
                 "Emission Strength",
             )
         )

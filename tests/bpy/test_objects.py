@@ -8,16 +8,15 @@ from typing import Any
 
 import bpy
 import pytest
-from addon.commands.creation import LIGHTS
-from addon.commands.describe import EVALUATED, FIELDS
-from addon.commands.primitives import PRIMITIVES
 from conftest import Call, close
 from mathutils import Euler, Matrix, Vector
 
+from addon.commands.creation import LIGHTS
+from addon.commands.describe import EVALUATED, FIELDS
+from addon.commands.primitives import PRIMITIVES
+
 KINDS = [*PRIMITIVES, "mesh", "text", "empty", "camera", *LIGHTS]
-OPERATORS = {
-    name: getattr(bpy.ops.mesh, f"primitive_{name}_add") for name in PRIMITIVES
-}
+OPERATORS = {name: getattr(bpy.ops.mesh, f"primitive_{name}_add") for name in PRIMITIVES}
 
 
 def linked_object(tmp_path: Any, name: str, collection: bool = False) -> bpy.types.Object:
@@ -78,8 +77,14 @@ def test_torus_faces_look_outwards(call: Call) -> None:
 def test_create_every_kind(call: Call, kind: str) -> None:
     options: dict[str, Any] = {"vertices": [[0, 0, 0]]} if kind == "mesh" else {}
     made = call(
-        "object.create", kind=kind, name="It", location=[1, 2, 3], rotation=[0.1, 0.2, 0.3], scale=[1, 2, 3],
-        color=[0.1, 0.2, 0.3, 0.4], **options,
+        "object.create",
+        kind=kind,
+        name="It",
+        location=[1, 2, 3],
+        rotation=[0.1, 0.2, 0.3],
+        scale=[1, 2, 3],
+        color=[0.1, 0.2, 0.3, 0.4],
+        **options,
     )["object"]
     assert made.keys() == FIELDS.keys() - EVALUATED
     assert (made["name"], made["location"], made["scale"]) == ("It", [1, 2, 3], [1, 2, 3])
@@ -125,8 +130,11 @@ CREATE_REFUSED: list[tuple[str, str, dict[str, Any]]] = [
     ("invalid_params", "there already", {"kind": "cube", "location": [1, 1, 1], "look_at": [1, 1, 1]}),
     ("invalid_params", "vertices: a mesh needs", {"kind": "mesh"}),
     ("invalid_params", "faces[0]: 2 vertices", {"kind": "mesh", "vertices": [[0, 0, 0]] * 3, "faces": [[0, 1]]}),
-    ("invalid_params", "faces[1][2]: no vertex 3", {
-        "kind": "mesh", "vertices": [[0, 0, 0]] * 3, "faces": [[0, 1, 2], [0, 1, 3]]}),
+    (
+        "invalid_params",
+        "faces[1][2]: no vertex 3",
+        {"kind": "mesh", "vertices": [[0, 0, 0]] * 3, "faces": [[0, 1, 2], [0, 1, 3]]},
+    ),
     ("invalid_params", "a vertex twice", {"kind": "mesh", "vertices": [[0, 0, 0]] * 3, "faces": [[0, 1, 1]]}),
     ("invalid_params", "name: 256 bytes", {"kind": "cube", "name": "é" * 128}),
     ("not_found", "'None'", {"kind": "cube", "parent": "None"}),
@@ -251,8 +259,18 @@ def test_set_everything(call: Call) -> None:
         bpy.context.scene.collection.children.link(bpy.data.collections.new(name))
     call("object.set", name="Cube", collection="A")
     found = call(
-        "object.set", name="Cube", rename="Box", location=[1, 2, 3], scale=[2, 2, 2], color=[1, 0, 0, 1],
-        collection="B", material="Red", visible=True, renderable=False, selected=True, active=True,
+        "object.set",
+        name="Cube",
+        rename="Box",
+        location=[1, 2, 3],
+        scale=[2, 2, 2],
+        color=[1, 0, 0, 1],
+        collection="B",
+        material="Red",
+        visible=True,
+        renderable=False,
+        selected=True,
+        active=True,
     )["object"]
     assert found["name"] == "Box" and found["collections"] == ["B"] and found["materials"] == ["Red"]
     assert found["selected"] and found["visible"] and found["color"] == [1, 0, 0, 1]
@@ -288,9 +306,7 @@ SET_REFUSED: list[tuple[str, str, dict[str, Any]]] = [
 
 
 @pytest.mark.parametrize(("kind", "text", "params"), SET_REFUSED, ids=lambda value: str(value)[:30])
-def test_set_refused_changes_nothing(
-    call: Call, refuses: Call, kind: str, text: str, params: dict[str, Any]
-) -> None:
+def test_set_refused_changes_nothing(call: Call, refuses: Call, kind: str, text: str, params: dict[str, Any]) -> None:
     call("object.create", kind="cube")
     call("object.create", kind="sun_light")
     call("object.create", kind="empty", name="Child", parent="Cube")
@@ -425,8 +441,10 @@ def test_list_filters(call: Call, refuses: Call) -> None:
     call("object.set", name="Camera", visible=False)
     rows: list[tuple[dict[str, Any], list[str]]] = [
         ({}, ["Camera", "Cube", "Cube[1]"]),
-        ({"name": None, "types": None, "collection": None, "selected": None, "visible": None},
-         ["Camera", "Cube", "Cube[1]"]),
+        (
+            {"name": None, "types": None, "collection": None, "selected": None, "visible": None},
+            ["Camera", "Cube", "Cube[1]"],
+        ),
         ({"name": "Cube*"}, ["Cube", "Cube[1]"]),
         ({"name": "cube*"}, []),
         ({"name": "C?[bm]e"}, ["Cube"]),
@@ -466,7 +484,10 @@ def test_scene_get(call: Call) -> None:
     assert (found["active_object"], found["selected"], found["camera"]) == ("Cube", ["Cube"], "Camera")
     assert found["frames"] == {"current": 1, "start": 1, "end": 250, "fps": close(24 / 1.001)}
     assert found["render"] == {
-        "engine": bpy.context.scene.render.engine, "width": 1920, "height": 1080, "percentage": 100
+        "engine": bpy.context.scene.render.engine,
+        "width": 1920,
+        "height": 1080,
+        "percentage": 100,
     }
     assert (found["mode"], found["unit_system"], found["unit_scale"]) == ("OBJECT", "METRIC", 1)
 

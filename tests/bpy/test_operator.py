@@ -9,10 +9,11 @@ from typing import Any, ClassVar
 
 import bpy
 import pytest
+from conftest import Call, close
+
 from addon import moments
 from addon.errors import CommandError
 from addon.turn import TurnPreferences
-from conftest import Call, close
 
 
 def test_call(call: Call) -> None:
@@ -42,7 +43,12 @@ def test_modes_and_arrays(call: Call) -> None:
 REFUSED: list[tuple[str, str, str, dict[str, Any]]] = [
     ("not_found", "similar: mesh.primitive_cube_add", "mesh.primitive_cub_add", {}),
     ("not_found", "no operator 'nothing.here'", "nothing.here", {}),
-    ("invalid_params", "properties.sice: there is no such property; known: size", "mesh.primitive_cube_add", {"sice": 1}),
+    (
+        "invalid_params",
+        "properties.sice: there is no such property; known: size",
+        "mesh.primitive_cube_add",
+        {"sice": 1},
+    ),
     ("invalid_params", "properties.size: expected a number", "mesh.primitive_cube_add", {"size": "1"}),
     ("invalid_params", "properties.size: -1 is not within", "mesh.primitive_cube_add", {"size": -1}),
     ("invalid_params", "properties.location: expected an array of 3", "mesh.primitive_cube_add", {"location": [1]}),
@@ -108,7 +114,7 @@ def test_areas_without_a_window(refuses: Call) -> None:
     refuses("unsupported", "without a window", "operator.call", operator=operator, area="VIEW_3D")
 
 
-class SPINDLE_OT_test_fails(bpy.types.Operator):
+class Fails(bpy.types.Operator):
     """Fails as it is told to."""
 
     bl_idname = "spindle_test.fails"
@@ -132,24 +138,31 @@ class SPINDLE_OT_test_fails(bpy.types.Operator):
 
 
 def test_failing_operators(call: Call, refuses: Call) -> None:
-    bpy.utils.register_class(SPINDLE_OT_test_fails)
+    bpy.utils.register_class(Fails)
     try:
         name = "spindle_test.fails"
         rows = [[1, 2, 3], [4, 5, 6], [7, 8, 9]]
         properties: dict[str, Any] = {"choice": ["A"], "square": rows, "oblong": rows[:2]}
         assert call("operator.call", operator=name, properties=properties) == {"status": ["CANCELLED"]}
-        assert SPINDLE_OT_test_fails.seen == [rows, rows[:2]]
+        assert Fails.seen == [rows, rows[:2]]
         for text, properties in (
             ("a fault of its own", {"raises": True}),
             ("both at once", {"choice": ["B", "A"]}),
         ):
             error = refuses("command_failed", text, "operator.call", operator=name, properties=properties)
             assert error.started is True
-        refuses("invalid_params", "expected an array of one of A, B", "operator.call", operator=name,
-                properties={"choice": "A"})
-        refuses("invalid_params", "not found in ('A', 'B')", "operator.call", operator=name, properties={"choice": ["C"]})
+        refuses(
+            "invalid_params",
+            "expected an array of one of A, B",
+            "operator.call",
+            operator=name,
+            properties={"choice": "A"},
+        )
+        refuses(
+            "invalid_params", "not found in ('A', 'B')", "operator.call", operator=name, properties={"choice": ["C"]}
+        )
     finally:
-        bpy.utils.unregister_class(SPINDLE_OT_test_fails)
+        bpy.utils.unregister_class(Fails)
 
 
 def test_paths_of_operators_are_resolved(call: Call, tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import bpy
 import pytest
+
 from addon.errors import CommandError
 from addon.paths import _fault_on_windows, allowed_path, resolve_under
 from addon.turn import TurnPreferences
@@ -23,7 +24,13 @@ def tree(tmp_path: Path) -> Path:
         (root / folder).mkdir(parents=True)
     (root / "out/secret").write_text("")
     (root / "in/sub/a.blend").write_text("")
-    links = {"to-out": "out", "to-secret": "out/secret", "to-nowhere": "out/none", "to-sub": "in/sub", "loop": "in/loop"}
+    links = {
+        "to-out": "out",
+        "to-secret": "out/secret",
+        "to-nowhere": "out/none",
+        "to-sub": "in/sub",
+        "loop": "in/loop",
+    }
     for name, target in links.items():
         (root / "in" / name).symlink_to(root / target)
     (root / "other-in").symlink_to(root / "in")

@@ -18,10 +18,11 @@ import bmesh
 import bpy
 import numpy
 import pytest
-from addon.errors import CommandError
-from addon.values import ITEMS, ValueFault, plain, resolve_blobs
 from conftest import close
 from mathutils import Color, Euler, Matrix, Quaternion, Vector
+
+from addon.errors import CommandError
+from addon.values import ITEMS, ValueFault, plain, resolve_blobs
 
 
 class Shade(enum.Enum):

@@ -13,7 +13,9 @@ import pytest
 import spindle
 
 STAGE = Path(__file__).parents[2] / "build" / "stage"
-SERVE = "import sys; sys.path.insert(0, sys.argv[1]); import spindle_addon.headless as h; sys.exit(h.serve(sys.argv[2:]))"
+SERVE = (
+    "import sys; sys.path.insert(0, sys.argv[1]); import spindle_addon.headless as h; sys.exit(h.serve(sys.argv[2:]))"
+)
 
 
 class Headless:

@@ -31,7 +31,9 @@ def test_a_signal_during_a_script(headless: Any) -> None:
     """The script ends first: it is not what the user's Ctrl-C was for, and its answer is not lost."""
     with headless.connect() as client:
         answers: list[Any] = []
-        worker = threading.Thread(target=lambda: answers.append(client.run("import time; time.sleep(1); 'slept'").value))
+        worker = threading.Thread(
+            target=lambda: answers.append(client.run("import time; time.sleep(1); 'slept'").value)
+        )
         worker.start()
         with headless.connect() as other:
             while other.call("health")["state"] != "busy":
