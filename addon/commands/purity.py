@@ -9,6 +9,7 @@ than to values that it made itself and functions known to read, changes nothing.
 from __future__ import annotations
 
 import ast
+from collections.abc import Set
 from dataclasses import dataclass
 
 READING_FUNCTIONS = frozenset(
@@ -98,15 +99,15 @@ def _is_new(value: ast.expr) -> bool:
 
 
 def _bound_names(target: ast.expr) -> set[str]:
-    return {node.id for node in ast.walk(target) if isinstance(node, ast.Name)}
+    return {node.id for node in ast.walk(target) if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)}
 
 
 @dataclass(frozen=True)
 class _Reader:
     """Reads nodes one by one; what is not known to be harmless is not."""
 
-    functions: frozenset[str]
-    own: set[str]
+    functions: Set[str]
+    own: Set[str]
 
     def is_harmless(self, node: ast.AST) -> bool:
         """Whether this node, its children aside, changes nothing."""
