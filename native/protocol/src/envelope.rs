@@ -303,7 +303,7 @@ struct IncomingMessage {
     #[serde(default)]
     result: Option<Box<RawValue>>,
     #[serde(default)]
-    error: Option<WireError>,
+    error: Option<Object<WireError>>,
 }
 
 /// Tell a member that is null from one that is absent.
@@ -326,9 +326,14 @@ impl Incoming {
             IncomingMessage { id: Some(id), result: Some(result), error: None, method: None, params: None, .. } => {
                 Ok(Incoming::Reply { id, outcome: Ok(result) })
             }
-            IncomingMessage { id: Some(id), result: None, error: Some(error), method: None, params: None, .. } => {
-                Ok(Incoming::Reply { id, outcome: Err(error) })
-            }
+            IncomingMessage {
+                id: Some(id),
+                result: None,
+                error: Some(Object(error)),
+                method: None,
+                params: None,
+                ..
+            } => Ok(Incoming::Reply { id, outcome: Err(error) }),
             IncomingMessage { id: None, result: None, error: None, method: Some(method), params, .. } => {
                 Ok(Incoming::Notification { method, params: params.unwrap_or_else(empty_object) })
             }
@@ -415,6 +420,7 @@ mod tests {
             r#"{"jsonrpc":"2.0","id":1,"result":{},"error":{"code":1,"message":"m","data":{"kind":"busy","retryable":false,"started":false}}}"#,
             r#"{"jsonrpc":"1.0","id":1,"result":{}}"#,
             r#"{"status":"success","result":{"pong":true}}"#,
+            r#"{"jsonrpc":"2.0","id":1,"error":[1,"m",{"kind":"busy","retryable":false,"started":false}]}"#,
             r#"[1]"#,
             "",
         ];

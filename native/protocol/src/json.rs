@@ -203,6 +203,13 @@ mod tests {
         }
     }
 
+    /// A double arrives as the very double that was sent.
+    #[test]
+    fn numbers_are_exact() {
+        let read: f64 = serde_json::from_str("18.724158270135618").expect("a number");
+        assert_eq!(read.to_bits(), 18.724158270135618_f64.to_bits());
+    }
+
     #[test]
     fn an_object_is_no_array() {
         #[derive(Debug, Deserialize, PartialEq)]

@@ -72,9 +72,10 @@ pub struct Picture {
     pub width: u32,
     /// Pixels.
     pub height: u32,
-    /// `viewport`: drawn as a viewport is. `workbench`: without a window there is no viewport, and
-    /// the Workbench or Cycles engine rendered the scene through the camera, or through one placed
-    /// for the purpose that sees all of it.
+    /// `viewport`: drawn as a viewport is. Otherwise the engine that rendered it. Without a viewport that is
+    /// `workbench`, or `cycles` where there is no GPU, through the camera, or through one placed for the purpose
+    /// that sees all of it. For the shading `rendered` without a viewport, or in one that the scene's engine fills
+    /// bit by bit, it is the scene's engine: `cycles`, `eevee` or `workbench`.
     pub source: String,
 }
 
