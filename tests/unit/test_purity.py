@@ -4,18 +4,10 @@
 from __future__ import annotations
 
 import ast
-import importlib.util
-import sys
-from pathlib import Path
 
 import pytest
 
-_PATH = Path(__file__).parents[2] / "addon" / "commands" / "purity.py"
-_SPEC = importlib.util.spec_from_file_location("purity", _PATH)
-assert _SPEC is not None and _SPEC.loader is not None
-purity = importlib.util.module_from_spec(_SPEC)
-sys.modules["purity"] = purity
-_SPEC.loader.exec_module(purity)
+from addon.commands import purity
 
 READS = r"""
 1 + 1
