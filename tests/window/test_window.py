@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import time
 
 import machine
@@ -225,6 +227,23 @@ def test_control_plane_while_rendering(blender):
         assert len(times) > 10
         assert job.result()["image"].startswith(b"\x89PNG")
         assert client.call("object.create", {"kind": "cube"})["undo_step"]
+
+
+def test_a_render_stops_at_its_deadline_and_with_its_client(blender):
+    """The render job really ends, nothing of it is left in the file, and the window goes on."""
+    endless = {"engine": "cycles", "width": 1280, "height": 960, "samples": 65536}
+    scenes = "len(bpy.data.scenes), bpy.app.is_job_running('RENDER')"
+    with blender.connect() as watcher:
+        with blender.connect() as client, pytest.raises(spindle.errors.TimedOut) as timeout:
+            client.call("render.image", endless, timeout=1.5)
+        assert timeout.value.started is True
+        blender.eventually(lambda: watcher.run(scenes).value == [1, False])
+        code = f"import spindle; spindle.connect({blender.process.pid}).call('render.image', {endless})"
+        with subprocess.Popen([sys.executable, "-c", code]) as leaver:
+            blender.eventually(lambda: watcher.call("health")["state"] == "busy")
+            leaver.kill()
+        blender.eventually(lambda: watcher.call("health")["state"] == "ready")
+        blender.eventually(lambda: watcher.run(scenes).value == [1, False])
 
 
 def test_the_panel(blender, tmp_path, pictures):
