@@ -27,7 +27,8 @@ def snapshot() -> dict[str, Any] | None:
 
 
 def redraw_on_change() -> None:
-    """Have the panel drawn again if it would look different."""
+    """Have the panel drawn again if it would look different, where it is in sight: with software OpenGL a redraw of
+    the window takes hundreds of milliseconds."""
     global _shown
     now = snapshot()
     if now == _shown:
@@ -35,9 +36,9 @@ def redraw_on_change() -> None:
     _shown = now
     for window in bpy.context.window_manager.windows:
         for area in window.screen.areas:
-            if area.type == "VIEW_3D":
+            if area.type == "VIEW_3D" and area.spaces.active.show_region_ui:
                 for region in area.regions:
-                    if region.type == "UI":
+                    if region.type == "UI" and region.active_panel_category == SPINDLE_PT_main.bl_category:
                         region.tag_redraw()
 
 

@@ -69,7 +69,7 @@ def image(
     camera: str | None,
     frame: int | None,
     path: str | None,
-) -> Generator[None, None, dict]:
+) -> Generator[None, None, dict[str, Any]]:
     """Render the context's scene into a PNG, returned as bytes or written to `path`.
 
     Errors: `busy`, `not_found` (camera), `unsupported` (no camera, no such engine, no GPU), `path_not_allowed`, and
@@ -118,6 +118,7 @@ def temporary_scene(prepare: Callable[[bpy.types.Scene], None]) -> Iterator[str]
     try:
         _set_png(scene)
         prepare(scene)
+        del scene  # It would outlive the turn.
         yield name
     finally:
         with ExitStack() as steps:
@@ -134,11 +135,13 @@ def render_png(name: str, target: Path | None = None) -> Generator[None, None, b
         _render_blocking(name)
     else:
         yield from _render_job(name)
-    scene = bpy.data.scenes[name]
+    scene, result = bpy.data.scenes[name], _render_result()
+    if result is None:
+        raise CommandError("command_failed", "the render made no picture", started=True)
     # Saved from the Render Result and not by `write_still`, which would expand "#" in the path.
     with tempfile.TemporaryDirectory(prefix="spindle-") as folder:
         file = target or Path(folder, "render.png")
-        _render_result().save_render(str(file), scene=scene)
+        result.save_render(str(file), scene=scene)
         return file.read_bytes()
 
 

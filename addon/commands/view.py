@@ -42,26 +42,32 @@ class _View(NamedTuple):
 # "from" is the wire's name for it and a word of Python, so it arrives among the keywords.
 def capture(
     turn: Turn, *, width: int, height: int, shading: str | None, overlays: bool, **place: str
-) -> Generator[None, None, dict]:
+) -> Generator[None, None, dict[str, Any]]:
     """Draw the first 3D viewport (`from` "viewport") or the camera's view (`from` "camera") into a PNG.
 
     Errors: `unsupported` where the camera is asked for and there is none, or nothing can draw; `busy` where a
     render has to stand in and another one runs.
     """
+    png, source, view = _try_to_draw(width, height, place["from"] == "camera", shading, overlays)
+    if png is None:
+        png = yield from _render(source, view, width, height)
+    return {"image": {"$blob": png, "media_type": "image/png"}, "width": width, "height": height, "source": source}
+
+
+def _try_to_draw(
+    width: int, height: int, through_camera: bool, shading: str | None, overlays: bool
+) -> tuple[bytes | None, str, _View | None]:
+    """The PNG that a viewport draws, or None with the engine that has to render instead and the view for it."""
     viewport = _first_viewport()
-    through_camera = place["from"] == "camera"
     scene = viewport.window.scene if viewport else bpy.context.scene
     if through_camera and scene.camera is None:
         raise CommandError("unsupported", f"the scene {scene.name!r} has no camera; add one, or capture the viewport")
-    if viewport and not _needs_render(viewport, shading):
-        view = _camera_view(viewport, width, height) if through_camera else _viewport_view(viewport, width, height)
-        png, source = encode_png(width, height, _draw(viewport, view, width, height, shading, overlays)), "viewport"
-    else:
-        view = _viewport_view(viewport, width, height) if viewport and not through_camera else None
-        # A viewport that cannot draw it is one that shows the engine's picture.
-        engine = _stand_in(scene, as_rendered=viewport is not None or shading == "rendered")
-        png, source = (yield from _render(engine, view, width, height)), engine
-    return {"image": {"$blob": png, "media_type": "image/png"}, "width": width, "height": height, "source": source}
+    if viewport is None:
+        return None, _stand_in(scene, as_rendered=shading == "rendered"), None
+    view = (_camera_view if through_camera else _viewport_view)(viewport, width, height)
+    if not _needs_render(viewport, shading):
+        return encode_png(width, height, _draw(viewport, view, width, height, shading, overlays)), "viewport", view
+    return None, _stand_in(scene, as_rendered=True), None if through_camera else view
 
 
 def encode_png(width: int, height: int, pixels: bytes) -> bytes:

@@ -14,7 +14,7 @@ from .build_info import BuildInfo
 from .wheel import Platform
 
 STAGE = BUILD / "stage" / "spindle_addon"
-"""The zip's content, unpacked. Tests under the bpy module import it as a package of this name."""
+"""The zip's content, unpacked; tests/headless imports it by this name."""
 
 MARK = "# scripts/package puts version, platforms and wheels here\n"
 

@@ -60,8 +60,9 @@ def cube() -> bpy.types.Object:
 
 
 @pytest.fixture(autouse=True)
-def nothing_left(cube: bpy.types.Object) -> Iterator[None]:
+def nothing_left(cube: bpy.types.Object, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Whatever a test does, no data-block, setting or file of a picture stays."""
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
 
     def state() -> tuple:
         scene = bpy.context.scene

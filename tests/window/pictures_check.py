@@ -249,6 +249,8 @@ def main() -> Check:
     yield from load_checks()
 
 
+# Other processes have such folders too.
+tempfile.tempdir = tempfile.mkdtemp()
 running = main()
 
 
