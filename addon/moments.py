@@ -18,6 +18,9 @@ def refuse_unsafe_moment() -> None:
     for window in bpy.context.window_manager.windows:
         # Blender lists them from 4.2 on.
         for operator in getattr(window, "modal_operators", ()):
+            # That of a render stays in the list until the window's next event, long after the job has ended.
+            if operator.bl_idname == "RENDER_OT_render":
+                continue
             raise CommandError(
                 "busy",
                 f"the tool {operator.name or operator.bl_idname!r} is active in Blender's window; "

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 import time
@@ -11,6 +12,9 @@ import machine
 import next_build
 import pytest
 import spindle
+from conftest import software_gl
+
+PICTURES_CHECK = machine.ROOT / "tests" / "window" / "pictures_check.py"
 
 
 def test_a_script_from_outside_is_an_undo_step(blender):
@@ -244,6 +248,15 @@ def test_a_render_stops_at_its_deadline_and_with_its_client(blender):
             leaver.kill()
         blender.eventually(lambda: watcher.call("health")["state"] == "ready")
         blender.eventually(lambda: watcher.run(scenes).value == [1, False])
+
+
+def test_pictures_inside(installation, display):
+    """The pictures' commands alone, in a Blender without Spindle: colours, settings put back, cancels, leftovers."""
+    window = ["--factory-startup", "--gpu-backend", "opengl", "-noaudio", "--python", PICTURES_CHECK]
+    environment = {**os.environ, "DISPLAY": display, **software_gl()}
+    done = subprocess.run([installation.blender, *window], env=environment, capture_output=True, text=True, check=False)
+    print(done.stdout)
+    assert done.returncode == 0 and "FAIL" not in done.stdout
 
 
 def test_the_panel(blender, tmp_path, pictures):
