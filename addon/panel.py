@@ -73,9 +73,10 @@ class SPINDLE_PT_main(bpy.types.Panel):
         if status["queued"]:
             column.label(text=f"{status['queued']} waiting", icon="PRESET")
         _draw_error(layout)
-        failures = [text for *_, text, _seconds in status["recent"] if text]
+        failures = [request for request in status["recent"] if request[4]]
         if failures:
-            _draw_text(layout, failures[-1])
+            method, client, title, _outcome, text, _seconds = failures[-1]
+            _draw_text(layout, f"{title or method} ({client}): {text}")
 
 
 class SPINDLE_PT_clients(bpy.types.Panel):
@@ -120,10 +121,12 @@ class SPINDLE_PT_requests(bpy.types.Panel):
         status = snapshot() or {"recent": []}
         column = self.layout.column(align=True)
         for method, _client, label, outcome, _text, seconds in reversed(status["recent"]):
-            row = column.row(align=True)
             good = outcome == "ok"
+            row = column.split(factor=0.7, align=True)
             row.label(text=label or method, icon="CHECKMARK" if good else "ERROR")
-            row.label(text=f"{seconds * 1000:.1f} ms" if good else outcome)
+            result = row.row()
+            result.alignment = "RIGHT"
+            result.label(text=f"{seconds * 1000:.1f} ms" if good else outcome)
         if not status["recent"]:
             column.label(text="None")
 

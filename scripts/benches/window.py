@@ -57,9 +57,9 @@ def _reads(options: Options, sides: dict[str, Target]) -> list[Row]:
 
 def _moves(options: Options, sides: dict[str, Target]) -> list[Row]:
     """The undo steps of what comes at once are merged, so `grouped` gives each script one of its own."""
-    ours, theirs = options.of(500, 50), options.of(20, 5)
+    ours, theirs = options.of(200, 50), options.of(20, 5)
     rounds = in_turns(
-        options.of(5, 2),
+        options.of(3, 2),
         {
             "ours": partial(_run, sides["ours"], MOVE, calls=ours, unit=MILLI, warm_up=20),
             "grouped": partial(_run_grouped, sides["ours"], MOVE, ours),

@@ -132,7 +132,7 @@ class Blender:
     ) -> ScriptResult:
         """Run Python in Blender, in a fresh `__main__` where `bpy` and the dictionary `args` are predefined.
 
-        args, inputs: what the script finds in `args`; keywords are the short form.
+        args, inputs: what the script finds in `args`; keywords are the short form, for names other than those here.
         timeout: seconds after which the script is stopped; the server's setting when None.
         name: the file name in tracebacks.
         check: whether a script that raises, runs out of time or is cancelled raises `ScriptFailed` here.
