@@ -6,9 +6,10 @@
 //! waiting, running) until it is finished, and is finished exactly once.
 
 use std::collections::{BTreeSet, HashMap, VecDeque};
+use std::thread;
 use std::time::{Duration, Instant};
 
-use parking_lot::{Condvar, Mutex};
+use parking_lot::{Condvar, Mutex, MutexGuard};
 use spindle_protocol::envelope::RequestId;
 use spindle_protocol::error::{Kind, WireError};
 use spindle_protocol::methods::control::{CancelOutcome, Running};
@@ -16,6 +17,11 @@ use spindle_protocol::methods::control::{CancelOutcome, Running};
 use crate::admit::{Admitted, ConnectionKey, Unchecked};
 use crate::overview::{Finished, Overview, RECENT, Verdict, state};
 use crate::session::SessionKey;
+
+/// How long the main thread looks for a request before it sleeps: a client that was just answered asks
+/// again within it, and waking a sleeping core takes longer than that. Measured on two loaded cores
+/// (12 interleaved rounds): the median of a small script falls from 88 to 65 µs; longer gains nothing.
+const EAGER: Duration = Duration::from_micros(30);
 
 /// A request's number in this server, never used again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -176,7 +182,11 @@ impl Inbox {
             if taken.is_some() || left.is_zero() {
                 break taken;
             }
-            self.arrived.wait_for(&mut queue, left);
+            if start.elapsed() < EAGER.min(timeout) {
+                MutexGuard::unlocked(&mut queue, thread::yield_now);
+            } else {
+                self.arrived.wait_for(&mut queue, left);
+            }
         };
         queue.waiting = false;
         queue.last_tick = Instant::now();
