@@ -6,6 +6,7 @@ use std::io::{self, ErrorKind};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
 use std::time::{Duration, Instant};
 
 use mio::event::Event;
@@ -20,7 +21,7 @@ use spindle_protocol::limits::NONCE_BYTES;
 
 use crate::admit::ConnectionKey;
 use crate::connection::{Closing, Connection, Progress};
-use crate::inbox::Ended;
+use crate::inbox::{EAGER, Ended};
 use crate::outbox::{Lane, Outbox, Outgoing, error_frame};
 use crate::router::{Phase, Router, Step};
 use crate::session::{Handshake, SessionKey};
@@ -148,13 +149,14 @@ impl Server {
         } else {
             Some(Duration::ZERO)
         };
-        match self.poll.poll(events, timeout) {
-            Err(error) if error.kind() == ErrorKind::Interrupted => {
-                events.clear();
-                Ok(())
+        while now.elapsed() < EAGER && !self.links.is_empty() {
+            poll(&mut self.poll, events, Some(Duration::ZERO))?;
+            if !events.is_empty() {
+                return Ok(());
             }
-            result => result,
+            thread::yield_now();
         }
+        poll(&mut self.poll, events, timeout)
     }
 
     fn handle(&mut self, event: &Event, now: Instant) {
@@ -393,15 +395,23 @@ impl Server {
             if !unsent || now >= until {
                 return Ok(());
             }
-            match self.poll.poll(events, Some(until - now)) {
-                Err(error) if error.kind() != ErrorKind::Interrupted => return Err(error),
-                _ => {}
-            }
+            poll(&mut self.poll, events, Some(until - now))?;
             for event in events.iter().filter(|event| event.is_writable()) {
                 let key = ConnectionKey(event.token().0);
                 self.guarded(key, now, |server| server.send(key, now));
             }
         }
+    }
+}
+
+/// Poll; a signal is like a time-out.
+fn poll(poll: &mut Poll, events: &mut Events, timeout: Option<Duration>) -> io::Result<()> {
+    match poll.poll(events, timeout) {
+        Err(error) if error.kind() == ErrorKind::Interrupted => {
+            events.clear();
+            Ok(())
+        }
+        result => result,
     }
 }
 
