@@ -75,7 +75,7 @@ def _value(place: Place) -> Any:
     if not place.indices and _is_bulk(place):
         import numpy
 
-        numbers = numpy.empty(len(value), _DTYPES[place.definition.type])
+        numbers: Any = numpy.empty(len(value), _DTYPES[place.definition.type])
         value.foreach_get(numbers)
         value = numbers
     try:
