@@ -91,10 +91,12 @@ class Dispatcher:
             request = server.take(wait)
             if request is None:
                 break
+            suspended = len(self._suspended)
             self._start(server, request)
             served = True
             left = end - time.monotonic()
-            if left <= 0:
+            # A command that ends its turn wants Blender to have its own; after a file load the context is hollow.
+            if left <= 0 or len(self._suspended) > suspended:
                 break
             wait = min(linger, left)
         if self._server is not None:

@@ -17,6 +17,7 @@ from typing import Any
 import bpy
 
 from . import pump, session
+from .context import window_context
 
 WAIT_S = 0.1
 """How long one wait lasts: Python sees signals between waits."""
@@ -40,7 +41,8 @@ def serve(argv: Sequence[str] = ()) -> int:
         try:
             while not signals and (dispatcher := session.dispatcher()) is not None:
                 wait = RESUME_S if dispatcher.has_suspended() else WAIT_S
-                dispatcher.step(WAIT_S, WAIT_S, first_wait=wait)
+                with window_context():
+                    dispatcher.step(WAIT_S, WAIT_S, first_wait=wait)
         finally:
             pump.stop()
     return 0

@@ -15,6 +15,7 @@ from typing import Any
 import bpy
 from bpy.app.handlers import persistent
 
+from .context import window_context
 from .errors import CommandError
 from .native import Request
 from .turn import Turn
@@ -72,8 +73,9 @@ class UndoKeeper:
 
     def begin_history(self) -> None:
         """Without a window nobody pushes the step that the first undo goes back to."""
-        if bpy.app.background and not bpy.ops.ed.undo.poll():
-            bpy.ops.ed.undo_push(message="Original")
+        with window_context():
+            if bpy.app.background and not bpy.ops.ed.undo.poll():
+                bpy.ops.ed.undo_push(message="Original")
 
     def before(self, request: Request) -> None:
         """A request is about to run."""
@@ -167,7 +169,8 @@ def _title(method: str) -> str:
 def _push(name: str, count: int) -> None:
     suffix = f" ({count})" if count > 1 else ""
     encoded = name.encode()[: NAME_BYTES - len(suffix)]
-    bpy.ops.ed.undo_push(message=encoded.decode(errors="ignore") + suffix)
+    with window_context():
+        bpy.ops.ed.undo_push(message=encoded.decode(errors="ignore") + suffix)
 
 
 keeper = UndoKeeper()

@@ -156,9 +156,10 @@ def test_a_generator_ends_its_turn_at_each_yield() -> None:
     made, _ = dispatcher(server, spanning(log))
     made.step(0, 1)
     assert (log, server.suspended, server.answers, made.has_suspended()) == (["one"], [1], [], True)
-    server.waiting.append(Request(2, "a.b"))
+    server.waiting += [Request(2, "a.b"), Request(3, "a.b")]
     made.step(0, 1)
-    assert log == ["one", "two", "one"], "others are served in between"
+    assert log == ["one", "two", "one"], "others are served in between, up to the next that ends its turn"
+    server.waiting.clear()
     made.step(0, 1)
     assert server.answers == [(1, "ok", {"done": True})]
     made.step(0, 1)
@@ -181,14 +182,16 @@ def test_detaching_closes_every_suspended_command() -> None:
 
     def command(turn: Any, number: int) -> Any:
         try:
-            yield
+            while True:
+                yield
         finally:
             cleaned.append(number)
             raise OSError("cleaning up failed")
 
     server = Server(*(Request(number, "a.b", params={"number": number}) for number in range(3)))
     made, _ = dispatcher(server, command)
-    made.step(0, 1)
+    for _round in range(3):
+        made.step(0, 1)
     made.detach()
     assert cleaned == [0, 1, 2]
     assert made.step(0, 1) is False, "a detached dispatcher touches no server"
