@@ -81,9 +81,9 @@ def blender(
         running.inside("bpy.ops.spindle.start()")
         yield running
     finally:
-        running.close()
         # pytest shows this beside a failure.
-        print(running.log())
+        print(f"Blender's exit status was {running.process.poll()}; its last words:\n{running.log()}")
+        running.close()
 
 
 @pytest.fixture(scope="session")

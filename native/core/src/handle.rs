@@ -220,9 +220,10 @@ impl Handle {
     /// Stop: answer what is in flight, send what is written, join the threads, remove the file. May
     /// be called at any time and from within a request, and again.
     pub fn stop(&self) {
+        // The file goes first: a client that is told of the stop must not find it any more.
+        drop(self.file.lock().take());
         self.shared.stopping.store(true, Ordering::Release);
         self.shared.outbox.wake();
-        drop(self.file.lock().take());
         // The I/O thread ends first: it owns the check worker's entrance.
         while let Some(thread) = { self.threads.lock().pop() } {
             // A thread that panicked has said so, and is over like any other.
