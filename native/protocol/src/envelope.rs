@@ -11,7 +11,9 @@ use serde_json::value::RawValue;
 
 use crate::error::{Kind, WireError};
 use crate::json::{self, Object};
-use crate::limits::{CLIENT_ID_CHARS, DEADLINE_MS, ID_CHARS, ID_INTEGER, LABEL_CHARS, META_BYTES, METHOD_BYTES};
+use crate::limits::{
+    CLIENT_ID_CHARS, DEADLINE_MS, ID_CHARS, ID_INTEGER, KEY_CHARS, LABEL_CHARS, MAX_AGE_MS, META_BYTES, METHOD_BYTES,
+};
 
 /// A request's id: a text of 1 to 128 characters, or an integer from 0 to 2^53 - 1.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
@@ -102,6 +104,17 @@ pub struct Options {
     /// What a person reads in the undo history and the panel, at most 64 characters.
     #[serde(default, deserialize_with = "optional_label", skip_serializing_if = "Option::is_none")]
     pub label: Option<String>,
+    /// Answer at once with a job; its outcome is kept for `job.get` and `job.wait`, also when the
+    /// connection closes.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub detach: bool,
+    /// A repeat with the same key in this session gets the first outcome, never a second run. At
+    /// most 128 characters.
+    #[serde(default, deserialize_with = "optional_key", skip_serializing_if = "Option::is_none")]
+    pub idempotency_key: Option<String>,
+    /// Of a read-only method: an answer that is kept, and no older than this, will do.
+    #[serde(default, deserialize_with = "max_age", skip_serializing_if = "Option::is_none")]
+    pub max_age_ms: Option<u64>,
 }
 
 fn deadline<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<u64>, D::Error> {
@@ -113,6 +126,20 @@ fn deadline<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<u64>, D
         }
         _ => Ok(value),
     }
+}
+
+fn max_age<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<u64>, D::Error> {
+    let value = Option::<u64>::deserialize(deserializer)?;
+    match value {
+        Some(ms) if ms > MAX_AGE_MS => {
+            Err(D::Error::custom(format!("max_age_ms is {ms}; the allowed range is 0 to {MAX_AGE_MS}")))
+        }
+        _ => Ok(value),
+    }
+}
+
+fn optional_key<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
+    Option::<String>::deserialize(deserializer)?.map(check_key).transpose().map_err(D::Error::custom)
 }
 
 fn optional_label<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
@@ -127,6 +154,18 @@ pub fn check_label(text: String) -> Result<String, String> {
     let count = text.chars().count();
     if count == 0 || count > LABEL_CHARS || text.chars().any(char::is_control) {
         return Err(format!("expected 1 to {LABEL_CHARS} characters without control characters"));
+    }
+    Ok(text)
+}
+
+/// An idempotency key: 1 to 128 characters, none of them a control character.
+///
+/// # Errors
+/// A sentence that says what is wrong.
+pub fn check_key(text: String) -> Result<String, String> {
+    let count = text.chars().count();
+    if count == 0 || count > KEY_CHARS || text.chars().any(char::is_control) {
+        return Err(format!("expected an idempotency key of 1 to {KEY_CHARS} characters without control characters"));
     }
     Ok(text)
 }
@@ -252,6 +291,20 @@ pub struct Reply<'a> {
     /// What came of it.
     #[serde(flatten)]
     pub outcome: Outcome<'a>,
+    /// Set when the result is one that was kept.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cached: Option<Cached>,
+}
+
+/// What is known of a kept result.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Cached {
+    /// Milliseconds since Blender gave it.
+    pub age_ms: u64,
+    /// Whether Blender has reported a change of the scene since. It does not report every one:
+    /// custom properties, text blocks and pixels change in silence.
+    pub moved: bool,
 }
 
 /// The one member that a reply has beside its id.
@@ -267,7 +320,7 @@ pub enum Outcome<'a> {
 impl<'a> Reply<'a> {
     /// A reply with its fixed member in place.
     pub fn new(id: Option<&'a RequestId>, outcome: Outcome<'a>) -> Reply<'a> {
-        Reply { jsonrpc: "2.0", id, outcome }
+        Reply { jsonrpc: "2.0", id, outcome, cached: None }
     }
 }
 
@@ -280,6 +333,8 @@ pub enum Incoming {
         id: Option<RequestId>,
         /// The result as JSON text, or the error.
         outcome: Result<Box<RawValue>, WireError>,
+        /// Set when the result is one that was kept.
+        cached: Option<Cached>,
     },
     /// Something the server tells unasked.
     Notification {
@@ -304,6 +359,8 @@ struct IncomingMessage {
     result: Option<Box<RawValue>>,
     #[serde(default)]
     error: Option<Object<WireError>>,
+    #[serde(default)]
+    cached: Option<Object<Cached>>,
 }
 
 /// Tell a member that is null from one that is absent.
@@ -322,19 +379,16 @@ impl Incoming {
         if parsed.jsonrpc != "2.0" {
             return Err(serde_json::Error::custom("the member jsonrpc is not \"2.0\""));
         }
-        match parsed {
-            IncomingMessage { id: Some(id), result: Some(result), error: None, method: None, params: None, .. } => {
-                Ok(Incoming::Reply { id, outcome: Ok(result) })
+        let IncomingMessage { id, method, params, result, error, cached, .. } = parsed;
+        let cached = cached.map(|Object(cached)| cached);
+        match (id, method, result, error) {
+            (Some(id), None, Some(result), None) if params.is_none() => {
+                Ok(Incoming::Reply { id, outcome: Ok(result), cached })
             }
-            IncomingMessage {
-                id: Some(id),
-                result: None,
-                error: Some(Object(error)),
-                method: None,
-                params: None,
-                ..
-            } => Ok(Incoming::Reply { id, outcome: Err(error) }),
-            IncomingMessage { id: None, result: None, error: None, method: Some(method), params, .. } => {
+            (Some(id), None, None, Some(Object(error))) if params.is_none() && cached.is_none() => {
+                Ok(Incoming::Reply { id, outcome: Err(error), cached })
+            }
+            (None, Some(method), None, None) if cached.is_none() => {
                 Ok(Incoming::Notification { method, params: params.unwrap_or_else(empty_object) })
             }
             _ => Err(serde_json::Error::custom("neither a reply nor a notification")),

@@ -80,6 +80,10 @@ kinds! {
     ShuttingDown = -32015, "shutting_down", true;
     /// The server was stopped while this request ran.
     Stopping = -32016, "stopping", false;
+    /// The client has used up what its limits allow for now; `retry_after_ms` says when there is more.
+    RateLimited = -32017, "rate_limited", true;
+    /// The idempotency key was used with another method or other parameters.
+    IdempotencyConflict = -32018, "idempotency_conflict", false;
 
     /// Blender refused, or the command raised; the text is Blender's.
     CommandFailed = -32020, "command_failed", false;

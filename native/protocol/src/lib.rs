@@ -6,8 +6,10 @@
 //! - [`frame`]: bytes to frames and back;
 //! - [`json`]: the written rules for JSON;
 //! - [`envelope`]: requests, replies and notifications;
+//! - [`notification`]: what the server tells unasked;
 //! - [`hello`]: greeting and mutual proof;
 //! - [`instance`]: how a client finds a server;
+//! - [`log`]: what a line of the request log holds;
 //! - [`value`]: the types that parameters are made of;
 //! - [`method`]: what a method is, and the table of all of them;
 //! - [`methods`]: each method's parameters and result, a file per noun.
@@ -21,6 +23,8 @@ pub mod hello;
 pub mod instance;
 pub mod json;
 pub mod limits;
+pub mod log;
 pub mod method;
 pub mod methods;
+pub mod notification;
 pub mod value;

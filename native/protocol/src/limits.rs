@@ -72,5 +72,15 @@ pub const NONCE_BYTES: usize = 32;
 /// A deadline that a request may ask for: 1 ms to one day.
 pub const DEADLINE_MS: [u64; 2] = [1, 24 * 60 * 60 * 1000];
 
+/// An idempotency key, in characters: room for any UUID or digest with a prefix.
+pub const KEY_CHARS: usize = 128;
+
+/// The oldest kept answer that a request may ask for: one day, as the longest any is kept.
+pub const MAX_AGE_MS: u64 = 24 * 60 * 60 * 1000;
+
+/// The longest that one `job.wait` may wait; a client that wants to wait longer asks again, and so
+/// shows that it is still there.
+pub const JOB_WAIT_MS: u64 = 10 * 60 * 1000;
+
 /// From accepting a connection to a completed hello.
 pub const HELLO_DEADLINE: Duration = Duration::from_secs(5);

@@ -12,7 +12,9 @@ use serde_json::value::RawValue;
 
 use crate::error::{Kind, WireError};
 use crate::json::{self, Object};
-use crate::methods::{control, data, edit, file, material, object, operator, render, scene, script, view};
+use crate::methods::{
+    cache, control, data, edit, file, job, material, object, operator, render, scene, script, view, watch,
+};
 
 /// What a method does to the open file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
@@ -28,7 +30,7 @@ pub enum Effect {
 
 /// A method, as a type.
 pub trait Method {
-    /// `noun.verb`, or one word for control methods.
+    /// `noun.verb`, or one word.
     const NAME: &'static str;
     /// One sentence for lists and help.
     const SUMMARY: &'static str;
@@ -38,6 +40,8 @@ pub trait Method {
     const DEADLINE: Option<Duration> = Some(Duration::from_secs(60));
     /// Whether it carries code, which takes longer to check than other parameters.
     const CARRIES_CODE: bool = false;
+    /// Whether its last answer is kept, for requests with `max_age_ms`. Only of methods that read.
+    const CACHEABLE: bool = false;
     /// Its parameters.
     type Params: DeserializeOwned + Serialize + JsonSchema + Send + 'static;
     /// Its result.
@@ -49,7 +53,7 @@ pub type Params = Box<dyn erased_serde::Serialize + Send>;
 
 /// A method's row in the table.
 pub struct Descriptor {
-    /// `noun.verb`, or one word for control methods.
+    /// `noun.verb`, or one word.
     pub name: &'static str,
     /// One sentence for lists and help.
     pub summary: &'static str,
@@ -59,6 +63,8 @@ pub struct Descriptor {
     pub deadline: Option<Duration>,
     /// Whether it carries code, which takes longer to check than other parameters.
     pub carries_code: bool,
+    /// Whether its last answer is kept.
+    pub cacheable: bool,
     read: fn(&RawValue) -> Result<Params, WireError>,
     schemas: fn() -> (Schema, Schema),
 }
@@ -77,6 +83,7 @@ impl Descriptor {
             effect: M::EFFECT,
             deadline: M::DEADLINE,
             carries_code: M::CARRIES_CODE,
+            cacheable: M::CACHEABLE,
             read: |params| Ok(Box::new(read_params::<M::Params>(params)?)),
             schemas: || (schema::<M::Params>(), schema::<M::Result>()),
         }
@@ -102,6 +109,7 @@ impl Descriptor {
             "name": self.name,
             "summary": self.summary,
             "effect": self.effect,
+            "cacheable": self.cacheable,
             "deadline_ms": self.deadline.map(|deadline| deadline.as_millis() as u64),
             "params": params,
             "result": result,
@@ -143,6 +151,14 @@ pub static METHODS: &[Descriptor] = &[
     Descriptor::of::<control::Health>(),
     Descriptor::of::<control::Methods>(),
     Descriptor::of::<control::Cancel>(),
+    Descriptor::of::<watch::Limits>(),
+    Descriptor::of::<watch::Stats>(),
+    Descriptor::of::<watch::Metrics>(),
+    Descriptor::of::<job::Get>(),
+    Descriptor::of::<job::Wait>(),
+    Descriptor::of::<job::Cancel>(),
+    Descriptor::of::<job::ListAll>(),
+    Descriptor::of::<cache::Clear>(),
     Descriptor::of::<script::Run>(),
     Descriptor::of::<scene::Get>(),
     Descriptor::of::<object::ListAll>(),
@@ -156,6 +172,7 @@ pub static METHODS: &[Descriptor] = &[
     Descriptor::of::<operator::Call>(),
     Descriptor::of::<view::Capture>(),
     Descriptor::of::<render::Image>(),
+    Descriptor::of::<render::Animation>(),
     Descriptor::of::<file::New>(),
     Descriptor::of::<file::Open>(),
     Descriptor::of::<file::Save>(),
@@ -180,7 +197,9 @@ mod tests {
     fn the_table_is_sound() {
         for method in METHODS {
             assert!(std::ptr::eq(find(method.name).expect(method.name), method), "{} is there once", method.name);
-            assert_eq!(method.is_control(), !method.name.contains('.'), "{}", method.name);
+            let native = !method.name.contains('.') || method.name.starts_with("job.") || method.name.starts_with("cache.");
+            assert_eq!(method.is_control(), native, "{}", method.name);
+            assert!(!method.cacheable || method.effect == Effect::Read, "{}", method.name);
             assert!(method.name.len() <= crate::limits::METHOD_BYTES);
             assert!(method.summary.ends_with('.'), "{}", method.name);
             let json = method.to_json();

@@ -1,5 +1,7 @@
 //! What native code answers without Blender.
 
+use std::collections::BTreeMap;
+
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -7,6 +9,7 @@ use serde_json::Value;
 use super::Nothing;
 use crate::envelope::RequestId;
 use crate::method::{Effect, Method};
+use crate::notification::Progress;
 
 /// `ping`.
 pub struct Ping;
@@ -54,6 +57,20 @@ pub struct Running {
     pub client: String,
     /// Milliseconds since it started.
     pub for_ms: u64,
+    /// How far it has come, by its own account.
+    #[serde(default)]
+    pub progress: Option<Progress>,
+}
+
+/// Something that a person should know of.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Alert {
+    /// Its stable name: `unhealthy`, `queue_depth`, `log_failing` or `previous_crash`.
+    pub name: String,
+    /// What is wrong, for people.
+    pub text: String,
+    /// Milliseconds since it began.
+    pub for_ms: u64,
 }
 
 /// How the server and Blender's main thread are.
@@ -61,6 +78,10 @@ pub struct Running {
 pub struct HealthReport {
     /// What the main thread does.
     pub state: State,
+    /// False once three probes in a row found the main thread blocked, until one finds it well.
+    pub healthy: bool,
+    /// What a person should know of, oldest first.
+    pub alerts: Vec<Alert>,
     /// Milliseconds since the main thread last asked for work; 0 while it waits for some.
     pub last_tick_ms: u64,
     /// The requests that have started, oldest first.
@@ -75,6 +96,10 @@ pub struct HealthReport {
     pub answered: u64,
     /// Milliseconds since the server started.
     pub uptime_ms: u64,
+    /// A number that grows whenever Blender reports a change of the scene.
+    pub generation: u64,
+    /// Every limit by its name; the method `limits` tells more of each.
+    pub limits: BTreeMap<String, f64>,
     /// Spindle's version.
     pub version: String,
     /// Blender's version.

@@ -52,6 +52,7 @@ impl Method for Get {
     const NAME: &'static str = "data.get";
     const SUMMARY: &'static str = "Read any property of any data-block.";
     const EFFECT: Effect = Effect::Read;
+    const CACHEABLE: bool = true;
     type Params = GetParams;
     type Result = Property;
 }

@@ -3,10 +3,12 @@
 //!
 //! The type of a method carries its descriptor; `Option` members may be left out.
 
+pub mod cache;
 pub mod control;
 pub mod data;
 pub mod edit;
 pub mod file;
+pub mod job;
 pub mod material;
 pub mod object;
 pub mod operator;
@@ -14,6 +16,7 @@ pub mod render;
 pub mod scene;
 pub mod script;
 pub mod view;
+pub mod watch;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};

@@ -109,6 +109,7 @@ impl Method for ListAll {
     const NAME: &'static str = "object.list";
     const SUMMARY: &'static str = "List objects of the scene, filtered, page by page.";
     const EFFECT: Effect = Effect::Read;
+    const CACHEABLE: bool = true;
     type Params = ListParams;
     type Result = ObjectPage;
 }
@@ -141,6 +142,7 @@ impl Method for Get {
     const NAME: &'static str = "object.get";
     const SUMMARY: &'static str = "Tell about one object.";
     const EFFECT: Effect = Effect::Read;
+    const CACHEABLE: bool = true;
     type Params = GetParams;
     type Result = OneObject;
 }

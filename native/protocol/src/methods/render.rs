@@ -77,3 +77,67 @@ impl Method for Image {
     type Params = ImageParams;
     type Result = Rendered;
 }
+
+/// `render.animation`.
+pub struct Animation;
+
+/// Parameters of `render.animation`. What is absent is as the scene says; the scene's settings are put back
+/// afterwards.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct AnimationParams {
+    /// The folder for the pictures, in an allowed folder; made at need.
+    pub folder: FilePath,
+    /// What each file's name begins with; the frame's number in at least four digits and `.png` follow.
+    #[serde(default)]
+    pub prefix: Option<Name>,
+    /// The first frame.
+    #[serde(default)]
+    pub frame_start: Option<Count<-1_048_574, 1_048_574>>,
+    /// The last frame.
+    #[serde(default)]
+    pub frame_end: Option<Count<-1_048_574, 1_048_574>>,
+    /// Every so many frames.
+    #[serde(default)]
+    pub frame_step: Option<Count<1, 100_000>>,
+    /// The engine.
+    #[serde(default)]
+    pub engine: Option<Engine>,
+    /// Pixels.
+    #[serde(default)]
+    pub width: Option<Count<4, 16384>>,
+    /// Pixels.
+    #[serde(default)]
+    pub height: Option<Count<4, 16384>>,
+    /// Samples per pixel.
+    #[serde(default)]
+    pub samples: Option<Count<1, 65536>>,
+    /// The camera; the scene's active one when absent.
+    #[serde(default)]
+    pub camera: Option<Name>,
+}
+
+/// The result of `render.animation`.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+pub struct RenderedAnimation {
+    /// The files, in the order of their frames.
+    pub files: Vec<String>,
+    /// Pixels.
+    pub width: u32,
+    /// Pixels.
+    pub height: u32,
+    /// The engine's identifier in this Blender.
+    pub engine: String,
+    /// How long it took.
+    pub seconds: f64,
+}
+
+impl Method for Animation {
+    const NAME: &'static str = "render.animation";
+    const SUMMARY: &'static str =
+        "Render frames into PNG files. Its progress is told; a cancel takes effect between frames at the latest.";
+    const EFFECT: Effect = Effect::Read;
+    const DEADLINE: Option<Duration> = None;
+    type Params = AnimationParams;
+    type Result = RenderedAnimation;
+}

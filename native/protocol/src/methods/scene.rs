@@ -74,6 +74,7 @@ impl Method for Get {
     const NAME: &'static str = "scene.get";
     const SUMMARY: &'static str = "Describe the open scene: objects by type, camera, frames, render settings.";
     const EFFECT: Effect = Effect::Read;
+    const CACHEABLE: bool = true;
     type Params = Nothing;
     type Result = Scene;
 }

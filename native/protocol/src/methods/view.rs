@@ -83,6 +83,7 @@ impl Method for Capture {
     const NAME: &'static str = "view.capture";
     const SUMMARY: &'static str = "Draw the 3D viewport into a PNG.";
     const EFFECT: Effect = Effect::Read;
+    const CACHEABLE: bool = true;
     type Params = CaptureParams;
     type Result = Picture;
 }
