@@ -1,14 +1,18 @@
 //! Admission: the only way from a parsed request to one that Blender may run.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use serde::Deserialize;
 use serde_json::value::RawValue;
+use sha2::{Digest, Sha256};
 use spindle_protocol::envelope::{Options, Request, RequestId};
 use spindle_protocol::error::WireError;
+use spindle_protocol::log::Script;
 use spindle_protocol::method::{Descriptor, Params};
 
-use crate::session::SessionKey;
+use crate::keys::{CacheKey, ConnectionKey, SessionKey};
 
 /// Parameters above this many bytes are checked off the I/O thread: below, reading them takes less
 /// time than handing them over.
@@ -17,10 +21,6 @@ pub const INLINE_PARAMS_BYTES: usize = 64 * 1024;
 /// The same for a script, whose check costs about 10 ns a byte. Handing one over was measured at 50 µs,
 /// half of what a small script takes in all.
 pub const INLINE_CODE_BYTES: usize = 4 * 1024;
-
-/// A connection's number, never used again.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct ConnectionKey(pub usize);
 
 /// Whose request it is.
 #[derive(Clone, Debug)]
@@ -42,6 +42,7 @@ pub struct Unchecked {
     params: Box<RawValue>,
     options: Options,
     blob: Vec<u8>,
+    received: Instant,
     deadline: Option<Instant>,
 }
 
@@ -64,7 +65,8 @@ impl Unchecked {
         let asked = request.options.deadline_ms.map(Duration::from_millis);
         let usual = if method.carries_code { Some(script_deadline) } else { method.deadline };
         let deadline = asked.or(usual).and_then(|wait| received.checked_add(wait));
-        Unchecked { origin, id: request.id, method, params: request.params, options: request.options, blob, deadline }
+        let Request { id, params, options, .. } = request;
+        Unchecked { origin, id, method, params, options, blob, received, deadline }
     }
 
     /// Whether the check may take longer than the I/O thread can spare.
@@ -98,9 +100,42 @@ impl Unchecked {
         self.options.label.as_deref().unwrap_or_default()
     }
 
+    /// When it came.
+    pub fn received(&self) -> Instant {
+        self.received
+    }
+
     /// When it must be answered.
     pub fn deadline(&self) -> Option<Instant> {
         self.deadline
+    }
+
+    /// Label, claimed effect and the like.
+    pub fn options(&self) -> &Options {
+        &self.options
+    }
+
+    /// Why its outcome is kept, if it is.
+    pub fn claim(&self) -> Option<Claim> {
+        let Options { detach: detached, idempotency_key: key, .. } = &self.options;
+        let parts = [self.method.name.as_bytes(), self.params.get().as_bytes(), &self.blob];
+        (*detached || key.is_some()).then(|| Claim::new(key.clone(), *detached, parts))
+    }
+
+    /// Under which key its answer may be kept.
+    ///
+    /// # Errors
+    /// `invalid_params`, as its answer.
+    pub fn cache_key(&self) -> Result<Option<CacheKey>, WireError> {
+        if !self.is_cacheable() {
+            return Ok(None);
+        }
+        let params = self.method.read(&self.params)?;
+        Ok(Some(cache_key(self.method, &params)))
+    }
+
+    fn is_cacheable(&self) -> bool {
+        self.method.cacheable && self.blob.is_empty()
     }
 
     /// Check it. The guard's verdict on a script belongs here too.
@@ -109,7 +144,12 @@ impl Unchecked {
     /// Why it may not run, as its answer.
     pub fn admit(self) -> Result<Admitted, WireError> {
         let params = self.method.read(&self.params)?;
+        let cache_key = self.is_cacheable().then(|| cache_key(self.method, &params));
+        let script = if self.method.carries_code { script(&self.params) } else { None };
         Ok(Admitted {
+            cache_key,
+            script,
+            received: self.received,
             origin: self.origin,
             method: self.method,
             params,
@@ -120,6 +160,49 @@ impl Unchecked {
     }
 }
 
+/// What the log says of the script in these parameters.
+fn script(params: &RawValue) -> Option<Script> {
+    #[derive(Deserialize)]
+    struct Code<'a> {
+        #[serde(borrow)]
+        code: Cow<'a, str>,
+        #[serde(default)]
+        name: Option<String>,
+    }
+    let Code { code, name } = serde_json::from_str(params.get()).ok()?;
+    Some(Script::of(&name.unwrap_or_default(), &code))
+}
+
+/// Why a request's outcome is kept.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Claim {
+    /// Its idempotency key.
+    pub key: Option<String>,
+    /// Whether it was detached.
+    pub detached: bool,
+    /// A digest of its method, parameters and blob.
+    pub fingerprint: [u8; 32],
+}
+
+impl Claim {
+    /// The claim of a request that is made of these parts.
+    pub fn new<'a>(key: Option<String>, detached: bool, parts: impl IntoIterator<Item = &'a [u8]>) -> Claim {
+        let mut digest = Sha256::new();
+        for part in parts {
+            // With its length, so that no two requests read alike.
+            digest.update((part.len() as u64).to_be_bytes());
+            digest.update(part);
+        }
+        Claim { key, detached, fingerprint: digest.finalize().into() }
+    }
+}
+
+/// One text for one meaning: the parameters as their type writes them, with defaults filled in.
+fn cache_key(method: &Descriptor, params: &Params) -> CacheKey {
+    let params = serde_json::to_string(params).expect("parameters that were read from JSON are JSON");
+    CacheKey::from(format!("{} {params}", method.name))
+}
+
 /// A request that has passed every check. [`Unchecked::admit`] is its only constructor.
 pub struct Admitted {
     origin: Origin,
@@ -127,7 +210,10 @@ pub struct Admitted {
     params: Params,
     options: Options,
     blob: Vec<u8>,
+    received: Instant,
     deadline: Option<Instant>,
+    cache_key: Option<CacheKey>,
+    script: Option<Script>,
 }
 
 impl Admitted {
@@ -156,9 +242,24 @@ impl Admitted {
         &self.blob
     }
 
+    /// When it came.
+    pub fn received(&self) -> Instant {
+        self.received
+    }
+
     /// When it must be answered.
     pub fn deadline(&self) -> Option<Instant> {
         self.deadline
+    }
+
+    /// Under which key its answer may be kept.
+    pub fn cache_key(&self) -> Option<&CacheKey> {
+        self.cache_key.as_ref()
+    }
+
+    /// What the log says of its script.
+    pub fn script(&self) -> Option<&Script> {
+        self.script.as_ref()
     }
 }
 

@@ -7,9 +7,13 @@ use std::thread::{self, JoinHandle};
 
 use spindle_protocol::error::{Kind, WireError};
 
+use crate::keys::Ticket;
 use crate::admit::{Admitted, Unchecked};
-use crate::inbox::{Inbox, Ticket};
-use crate::outbox::{Outbox, Outgoing, error_frame};
+use crate::frames::error_frame;
+use crate::inbox::{Destination, Ended, Inbox};
+use crate::jobs::Outcome;
+use crate::metrics::Metrics;
+use crate::outbox::{Lane, Outbox, Outgoing, Parcel};
 use crate::overview::Verdict;
 
 /// Parsers of deep source recurse; a frame on the usual 2 MiB would abort Blender.
@@ -26,12 +30,16 @@ impl Checker {
     ///
     /// # Errors
     /// When the system gives no thread.
-    pub fn start(inbox: Arc<Inbox>, outbox: Arc<Outbox>) -> std::io::Result<(Checker, JoinHandle<()>)> {
+    pub fn start(
+        inbox: Arc<Inbox>,
+        outbox: Arc<Outbox>,
+        metrics: Arc<Metrics>,
+    ) -> std::io::Result<(Checker, JoinHandle<()>)> {
         let (requests, incoming) = channel();
         let thread = thread::Builder::new()
             .name("spindle-check".to_owned())
             .stack_size(STACK_BYTES)
-            .spawn(move || work(&incoming, &inbox, &outbox))?;
+            .spawn(move || work(&incoming, &inbox, &outbox, &metrics))?;
         Ok((Checker { requests }, thread))
     }
 
@@ -41,25 +49,38 @@ impl Checker {
     }
 }
 
-fn work(incoming: &Receiver<(Ticket, Unchecked)>, inbox: &Inbox, outbox: &Outbox) {
+fn work(incoming: &Receiver<(Ticket, Unchecked)>, inbox: &Inbox, outbox: &Outbox, metrics: &Metrics) {
     for (ticket, request) in incoming {
-        if let Err(error) = settle(inbox, ticket, request) {
-            outbox.put(error);
+        if let Err(refusal) = settle(inbox, ticket, request) {
+            metrics.refused(refusal.error.data.kind);
+            outbox.put(parcel(refusal));
         }
+    }
+}
+
+/// A request that is over without having run, for the I/O thread to tell.
+pub fn parcel(ended: Ended) -> Option<Parcel> {
+    let Ended { to, error } = ended;
+    match to {
+        Destination::Caller(address) => {
+            let bytes = error_frame(Some(&address.id), &error);
+            Some(Parcel::Frame(Outgoing { connection: address.connection, lane: Lane::Main, bytes }))
+        }
+        Destination::Job(job) => Some(Parcel::Outcome(job, Outcome::Error(error))),
+        Destination::Nobody => None,
     }
 }
 
 /// Admit a request into its place, or give the place up.
 ///
 /// # Errors
-/// The refusal, ready to be sent.
-pub fn settle(inbox: &Inbox, ticket: Ticket, request: Unchecked) -> Result<(), Outgoing> {
+/// The refusal.
+pub fn settle(inbox: &Inbox, ticket: Ticket, request: Unchecked) -> Result<(), Ended> {
     match admit_safely(request) {
         Ok(admitted) => inbox.fill(ticket, admitted),
         Err(error) => {
-            if let Some(address) = inbox.finish(ticket, Verdict::of(&error)) {
-                let bytes = error_frame(Some(&address.id), &error);
-                return Err(Outgoing { connection: address.connection, bytes });
+            if let Some(closed) = inbox.finish(ticket, Verdict::of(&error)) {
+                return Err(Ended { to: closed.to, error });
             }
         }
     }

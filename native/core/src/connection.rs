@@ -218,7 +218,7 @@ impl<S: Stream> Connection<S> {
         }
         match lane {
             Lane::Control => self.control.push_back(bytes),
-            Lane::Main => self.main.push_back(bytes),
+            Lane::Main | Lane::News => self.main.push_back(bytes),
         }
         Ok(())
     }
@@ -263,6 +263,17 @@ impl<S: Stream> Connection<S> {
     /// Whether everything has been handed to the system.
     pub fn is_sent(&self) -> bool {
         self.sending.is_none()
+    }
+
+    /// Bytes that the peer has not read yet.
+    pub fn unread(&self) -> usize {
+        self.unread
+    }
+
+    /// Whether nothing was received or sent for this long.
+    pub fn is_idle(&self, limit: Duration, now: Instant) -> bool {
+        let last = self.read_progress.max(self.write_progress);
+        self.sending.is_none() && now.saturating_duration_since(last) >= limit
     }
 
     /// Look at the clock: a peer that stands still in mid-frame, or does not read, is dropped. Each

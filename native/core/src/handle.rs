@@ -1,9 +1,10 @@
 //! What the add-on holds: start, take, reply, stop.
 
+use std::collections::HashMap;
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::Ordering;
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
@@ -15,19 +16,33 @@ use spindle_protocol::error::WireError;
 use spindle_protocol::hello::Token;
 use spindle_protocol::instance::Instance;
 use spindle_protocol::limits::NONCE_BYTES;
+use spindle_protocol::log::{Call, End, Millis};
+use spindle_protocol::methods::control::{Alert, CancelOutcome};
+use spindle_protocol::methods::watch::Waiting;
+use spindle_protocol::notification::{Progress, Stream};
 use thiserror::Error;
 
+use crate::handshake::Identity;
+use crate::keys::{SessionKey, Ticket};
 use crate::admit::Admitted;
-use crate::checker::Checker;
+use crate::cache::Answer;
+use crate::checker::{Checker, parcel};
 use crate::descriptors::{self, TooFewDescriptors};
-use crate::inbox::{Inbox, InboxLimits, StopCause, Ticket};
+use crate::frames::{news_frames, outcome_frame};
+use crate::inbox::{Breaker, Closed, Destination, Inbox, StopCause};
 use crate::instance_file::InstanceFile;
-use crate::outbox::{Outbox, Outgoing, error_frame, result_frame};
+use crate::jobs::Outcome;
+use crate::journal::{Begun, Journal, JournalSettings};
+use crate::metrics::Metrics;
+use crate::outbox::{Lane, Outbox, Outgoing, Parcel};
 use crate::overview::{Overview, Verdict};
-use crate::router::Router;
-use crate::server::{ClientStatus, Server, Shared, WAKER};
-use crate::session::{Identity, SessionKey, Sessions};
+use crate::router::{Parts, Router};
+use crate::server::{Server, WAKER};
 use crate::settings::{Settings, SettingsError};
+use crate::shared::{ClientStatus, Shared};
+
+/// Waiting requests that the panel lists.
+const LISTED: usize = 8;
 
 /// What the server tells about the Blender that it lives in.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -69,6 +84,8 @@ pub struct Handle {
     preferred_port: u16,
     inbox: Arc<Inbox>,
     shared: Arc<Shared>,
+    /// What runs, as the log knows it.
+    begun: Mutex<HashMap<Ticket, Begun>>,
     file: Mutex<Option<InstanceFile>>,
     threads: Mutex<Vec<JoinHandle<()>>>,
 }
@@ -84,6 +101,10 @@ pub struct Status {
     pub has_connections: bool,
     /// The connected clients.
     pub clients: Vec<ClientStatus>,
+    /// The first waiting requests, each with the ticket to cancel it by.
+    pub waiting: Vec<(Ticket, Waiting)>,
+    /// What a person should know of.
+    pub alerts: Vec<Alert>,
     /// The main thread and the queue.
     pub overview: Overview,
 }
@@ -95,47 +116,37 @@ impl Handle {
     /// When a setting is wrong or the system refuses; nothing is left behind.
     pub fn start(settings: Settings, blender: BlenderFacts) -> Result<Handle, StartError> {
         settings.check()?;
-        descriptors::provide(settings.max_connections, settings.raise_descriptor_limit)?;
+        descriptors::provide(settings.limits.max_connections, settings.raise_descriptor_limit)?;
         let poll = Poll::new().map_err(system("create a poll"))?;
         let waker = Arc::new(Waker::new(poll.registry(), WAKER).map_err(system("create a waker"))?);
         let listener = listen(settings.port).map_err(system("listen on loopback"))?;
         let port = listener.local_addr().map_err(system("listen on loopback"))?.port();
-        let identity = Identity {
-            instance: hex::encode(random::<16>()?),
-            token: Token::new(random::<NONCE_BYTES>()?),
-            port,
-            version: env!("CARGO_PKG_VERSION").to_owned(),
-            blender: blender.version.clone(),
-        };
+        let metrics_listener = settings.metrics_port.map(listen_exactly).transpose();
+        let metrics_listener = metrics_listener.map_err(system("listen on the metrics port"))?;
+        let identity = identify(port, &blender)?;
         let instance = describe(&identity, &blender);
-        let inbox = Arc::new(Inbox::new(InboxLimits {
-            queued: settings.max_queued as usize,
-            in_flight: settings.max_in_flight as usize,
-            bytes: settings.max_queued_mib as usize * 1024 * 1024,
-        }));
-        let outbox = Arc::new(Outbox::new(waker));
-        let shared = Arc::new(Shared {
-            outbox: Arc::clone(&outbox),
-            stopping: AtomicBool::new(false),
-            roster: Mutex::new(Vec::new()),
-            has_connections: AtomicBool::new(false),
-        });
-        let (checker, check_thread) =
-            Checker::start(Arc::clone(&inbox), outbox).map_err(system("start the check thread"))?;
+        let (journal, previous_crash) = open_log(&settings, &instance);
+        let shared = Arc::new(Shared::new(Arc::new(Outbox::new(waker)), journal));
+        let metrics = Arc::new(Metrics::new());
+        let inbox = Arc::new(Inbox::new((&settings.limits).into(), Arc::clone(&metrics)));
+        let (checker, check_thread) = Checker::start(Arc::clone(&inbox), Arc::clone(&shared.outbox), Arc::clone(&metrics))
+            .map_err(system("start the check thread"))?;
         // From here on the handle owns what was made, and dropping it cleans up.
         let handle = Handle {
             instance: Mutex::new(instance),
             preferred_port: settings.port,
             inbox: Arc::clone(&inbox),
             shared: Arc::clone(&shared),
+            begun: Mutex::new(HashMap::new()),
             file: Mutex::new(None),
             threads: Mutex::new(vec![check_thread]),
         };
         let runtime_dir = settings.runtime_dir.clone();
-        let sessions = Sessions::new(settings.max_sessions as usize);
-        let started = Instant::now();
-        let router = Router { identity, window: blender.window, settings, sessions, inbox, checker, started };
-        let server = Server::new(poll, listener, router, shared).map_err(system("poll the listener"))?;
+        let window = blender.window;
+        let parts =
+            Parts { identity, window, settings, inbox, checker, metrics, shared: Arc::clone(&shared), previous_crash };
+        let router = Router::new(parts, Instant::now());
+        let server = Server::new(poll, listener, metrics_listener, router, shared).map_err(system("poll the listener"))?;
         let file = InstanceFile::create(&handle.instance.lock(), runtime_dir.as_deref());
         *handle.file.lock() = Some(file.map_err(system("write the instance file"))?);
         let thread = thread::Builder::new().name("spindle-io".to_owned()).spawn(move || serve(server));
@@ -143,9 +154,27 @@ impl Handle {
         Ok(handle)
     }
 
-    /// The next request, for the main thread; waits for one up to `timeout`.
+    /// The next request, for the main thread; waits for one up to `timeout`. The log has it before it can run.
     pub fn take(&self, timeout: Duration) -> Option<(Ticket, Box<Admitted>)> {
-        self.inbox.take(timeout)
+        let (ticket, admitted) = self.inbox.take(timeout)?;
+        if let Some(journal) = self.shared.journal() {
+            let begun = journal.begin(self.describe_call(&admitted));
+            self.begun.lock().insert(ticket, begun);
+        }
+        Some((ticket, admitted))
+    }
+
+    fn describe_call(&self, admitted: &Admitted) -> Call {
+        let origin = admitted.origin();
+        Call {
+            client: origin.client.to_string(),
+            session: origin.session.0,
+            method: admitted.method().name.into(),
+            label: admitted.options().label.clone().unwrap_or_default(),
+            file: self.instance.lock().file.clone(),
+            script: admitted.script().cloned(),
+            waited: Millis(admitted.received().elapsed()),
+        }
     }
 
     /// End the current or next wait in [`Handle::take`] at once, for a signal handler's sake.
@@ -153,21 +182,85 @@ impl Handle {
         self.inbox.interrupt();
     }
 
-    /// Answer a request. A late answer, to a request that is over, is dropped. The verdict is for the
-    /// panel: a script that raised has a result, and yet did not end well.
-    pub fn reply(&self, ticket: Ticket, result: &RawValue, blob: &[u8], verdict: Verdict) {
-        if let Some(address) = self.inbox.finish(ticket, verdict) {
-            let bytes = result_frame(&address.id, result, blob);
-            self.shared.outbox.put(Outgoing { connection: address.connection, bytes });
-        }
+    /// Answer a request. A late answer, to a request that is over, is dropped. The verdict is for people: a script that
+    /// raised has a result, and yet did not end well. `undo_step` names what holds its changes.
+    pub fn reply(
+        &self,
+        ticket: Ticket,
+        result: Box<RawValue>,
+        blob: Vec<u8>,
+        verdict: Verdict,
+        undo_step: Option<String>,
+    ) {
+        self.end(ticket, Outcome::Result(result, blob), verdict, undo_step);
     }
 
     /// Answer a request with an error.
     pub fn fail(&self, ticket: Ticket, error: &WireError) {
-        if let Some(address) = self.inbox.finish(ticket, Verdict::of(error)) {
-            let bytes = error_frame(Some(&address.id), error);
-            self.shared.outbox.put(Outgoing { connection: address.connection, bytes });
+        self.end(ticket, Outcome::Error(error.clone()), Verdict::of(error), None);
+    }
+
+    fn end(&self, ticket: Ticket, outcome: Outcome, verdict: Verdict, undo_step: Option<String>) {
+        let news = self.shared.feed.close(ticket);
+        let closed = self.inbox.finish(ticket, verdict.clone());
+        let ran = closed.as_ref().and_then(|closed| closed.ran);
+        if let Some(Closed { to, cache_key, .. }) = closed {
+            let answer = match (&outcome, cache_key) {
+                (Outcome::Result(json, blob), Some(key)) => {
+                    let (json, blob, generation) = (json.clone(), blob.clone(), self.shared.generation());
+                    Some(Parcel::Answer(key, Answer { json, blob, generation }))
+                }
+                _ => None,
+            };
+            let mut parcels = match to {
+                Destination::Caller(address) => {
+                    let mut frames = news_frames(&address, news);
+                    let bytes = outcome_frame(&address.id, &outcome);
+                    frames.push(Outgoing { connection: address.connection, lane: Lane::Main, bytes });
+                    frames.into_iter().map(Parcel::Frame).collect()
+                }
+                Destination::Job(job) => vec![Parcel::News(job, news), Parcel::Outcome(job, outcome)],
+                Destination::Nobody => Vec::new(),
+            };
+            parcels.extend(answer);
+            self.shared.outbox.put(parcels);
         }
+        self.log_end(ticket, verdict, ran, undo_step);
+    }
+
+    /// The log's line, written once the answer is on its way.
+    fn log_end(&self, ticket: Ticket, verdict: Verdict, ran: Option<Duration>, undo_step: Option<String>) {
+        let Some((journal, begun)) = self.shared.journal().zip(self.begun.lock().remove(&ticket)) else { return };
+        let Verdict { outcome, text } = verdict;
+        journal.end(begun, End { outcome, text, ran: ran.map(Millis), undo_step, began: None });
+    }
+
+    /// A running request has written something. It is told while it runs, if it runs for long.
+    pub fn output(&self, ticket: Ticket, stream: Stream, text: &str) {
+        self.shared.feed.write(ticket, stream, text);
+    }
+
+    /// A running request has come this far.
+    pub fn progress(&self, ticket: Ticket, progress: Progress) {
+        self.inbox.set_progress(ticket, progress.clone());
+        self.shared.feed.progress(ticket, progress);
+    }
+
+    /// Blender reports a change of the scene.
+    pub fn touch(&self) {
+        self.shared.touch();
+    }
+
+    /// From now on a cancel or a deadline stops what runs by `breaker`, or can no more.
+    pub fn set_breaker(&self, ticket: Ticket, breaker: Option<Breaker>) {
+        self.inbox.set_breaker(ticket, breaker);
+    }
+
+    /// Cancel a request, as the user in front of Blender.
+    pub fn cancel(&self, ticket: Ticket) -> CancelOutcome {
+        let (outcome, ended) = self.inbox.cancel_ticket(ticket);
+        self.shared.outbox.put(ended.and_then(parcel));
+        outcome
     }
 
     /// A request has ended its turn without an answer; from now on it can be stopped between turns.
@@ -213,6 +306,8 @@ impl Handle {
             taken_port: Some(self.preferred_port).filter(|wanted| *wanted != 0 && *wanted != port),
             has_connections: self.has_connections(),
             clients: self.shared.roster.lock().clone(),
+            waiting: self.inbox.waiting(LISTED, Instant::now()),
+            alerts: self.shared.alerts.lock().clone(),
             overview: self.inbox.overview(Instant::now()),
         }
     }
@@ -229,6 +324,10 @@ impl Handle {
             // A thread that panicked has said so, and is over like any other.
             thread.join().ok();
         }
+        let left: Vec<Ticket> = self.begun.lock().keys().copied().collect();
+        for ticket in left {
+            self.log_end(ticket, Verdict { outcome: "stopping".into(), text: String::new() }, None, None);
+        }
     }
 }
 
@@ -238,6 +337,36 @@ impl Drop for Handle {
     }
 }
 
+/// Open the request log, if it is wanted, and tell what an earlier Blender did not survive. A log that cannot be opened
+/// is an alert, and no reason not to serve.
+fn open_log(settings: &Settings, instance: &Instance) -> (Option<Result<Journal, String>>, Option<String>) {
+    if !settings.log {
+        return (None, None);
+    }
+    let files = JournalSettings {
+        dir: settings.log_dir.clone(),
+        file_bytes: u64::from(settings.limits.log_mib) * 1024 * 1024,
+        files: settings.limits.log_files as usize,
+    };
+    match Journal::open(&files, instance) {
+        Ok((journal, casualties)) => {
+            let crash = casualties.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ");
+            (Some(Ok(journal)), (!crash.is_empty()).then_some(crash))
+        }
+        Err(error) => (Some(Err(error.to_string())), None),
+    }
+}
+
+fn identify(port: u16, blender: &BlenderFacts) -> Result<Identity, StartError> {
+    Ok(Identity {
+        instance: hex::encode(random::<16>()?),
+        token: Token::new(random::<NONCE_BYTES>()?),
+        port,
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        blender: blender.version.clone(),
+    })
+}
+
 fn serve(server: Server) {
     // A poll that fails ends the server in order: everything is answered, and nothing is served.
     server.run().ok();
@@ -245,8 +374,12 @@ fn serve(server: Server) {
 
 /// Listen on loopback, on the preferred port if it is free.
 fn listen(port: u16) -> io::Result<TcpListener> {
-    let bind = |port| TcpListener::bind(SocketAddr::from((Ipv4Addr::LOCALHOST, port)));
-    bind(port).or_else(|error| if port == 0 { Err(error) } else { bind(0) })
+    listen_exactly(port).or_else(|error| if port == 0 { Err(error) } else { listen_exactly(0) })
+}
+
+/// Listen on loopback, on this port and no other: a monitoring program has been told where to ask.
+fn listen_exactly(port: u16) -> io::Result<TcpListener> {
+    TcpListener::bind(SocketAddr::from((Ipv4Addr::LOCALHOST, port)))
 }
 
 fn random<const N: usize>() -> Result<[u8; N], StartError> {

@@ -5,18 +5,26 @@
 //! sessions take turns, and within one its connections. A request is in exactly one stage (checking,
 //! waiting, running) until it is finished, and is finished exactly once.
 
-use std::collections::{BTreeSet, HashMap, VecDeque};
+use std::collections::BTreeSet;
+use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
 
 use parking_lot::{Condvar, Mutex, MutexGuard};
-use spindle_protocol::envelope::RequestId;
-use spindle_protocol::error::{Kind, WireError};
-use spindle_protocol::methods::control::{CancelOutcome, Running};
+use spindle_protocol::error::{Kind, Started, WireError};
+use spindle_protocol::methods::control::CancelOutcome;
+use spindle_protocol::methods::watch::Waiting;
+use spindle_protocol::notification::Progress;
 
-use crate::admit::{Admitted, ConnectionKey, Unchecked};
-use crate::overview::{Finished, Overview, RECENT, Verdict, state};
-use crate::session::SessionKey;
+use crate::admit::{Admitted, Unchecked};
+use crate::keys::{Address, ConnectionKey, SessionKey, Ticket};
+use crate::load::{InboxLimits, Load};
+use crate::metrics::Metrics;
+use crate::overview::{Overview, Verdict, state};
+use crate::queue::{Entry, Queue, Stage};
+use crate::samples::{Samples, Summary};
+
+pub use crate::queue::{Breaker, Closed, Destination, Ended, StopCause};
 
 /// How long a thread looks for more to do before it sleeps. A client that was just answered asks again
 /// within it, and waking a core that sleeps takes longer than the work: a small script's median fell
@@ -24,124 +32,58 @@ use crate::session::SessionKey;
 /// yields, so that whoever has work goes first.
 pub const EAGER: Duration = Duration::from_micros(100);
 
-/// A request's number in this server, never used again.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct Ticket(pub u64);
-
-/// Why a running request is to stop.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum StopCause {
-    /// Its client asked, or is gone.
-    Cancelled,
-    /// Its deadline passed.
-    TimedOut,
-}
-
-/// Where an answer goes.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Address {
-    /// The connection that the request came by.
-    pub connection: ConnectionKey,
-    /// The request's id there.
-    pub id: RequestId,
-}
-
-/// A request that ended without the main thread, and what to answer.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Ended {
-    /// Where the answer goes.
-    pub address: Address,
-    /// The answer.
-    pub error: WireError,
-}
-
-/// How full the queue may be.
-#[derive(Clone, Copy, Debug)]
-pub struct InboxLimits {
-    /// Requests that are not running, over all sessions.
-    pub queued: usize,
-    /// Requests in flight of one connection.
-    pub in_flight: usize,
-    /// Bytes of parameters and blobs of the requests that are not running.
-    pub bytes: usize,
-}
-
-enum Stage {
-    Checking,
-    Waiting(Box<Admitted>),
-    Running { since: Instant, suspended: bool, stop: Option<StopCause> },
-}
-
-struct Entry {
-    address: Address,
-    session: SessionKey,
-    method: &'static str,
-    client: String,
-    label: String,
-    bytes: usize,
-    deadline: Option<Instant>,
-    stage: Stage,
-}
-
-struct Queue {
-    next_ticket: u64,
-    entries: HashMap<Ticket, Entry>,
-    by_address: HashMap<(ConnectionKey, RequestId), Ticket>,
-    /// Each connection's requests in order; only the first may be running.
-    lines: HashMap<ConnectionKey, VecDeque<Ticket>>,
-    /// Connections whose first request waits, by session, in turn.
-    ready: HashMap<SessionKey, VecDeque<ConnectionKey>>,
-    /// Sessions that have such connections, in turn.
-    turns: VecDeque<SessionKey>,
-    deadlines: BTreeSet<(Instant, Ticket)>,
-    queued: usize,
-    queued_bytes: usize,
-    closed: bool,
-    interrupted: bool,
-    waiting: bool,
-    /// The end of the last take; at first, the server's start.
-    last_tick: Instant,
-    answered: u64,
-    recent: VecDeque<Finished>,
-}
-
 /// The queue. Its one lock is never held across I/O or Python (SHARED_STATE).
 pub struct Inbox {
     limits: InboxLimits,
     queue: Mutex<Queue>,
     arrived: Condvar,
+    samples: Arc<Samples>,
 }
 
 impl Inbox {
-    /// An empty queue.
-    pub fn new(limits: InboxLimits) -> Inbox {
-        Inbox { limits, queue: Mutex::new(Queue::new(Instant::now())), arrived: Condvar::new() }
+    /// An empty queue, which counts in `metrics`.
+    pub fn new(limits: InboxLimits, metrics: Arc<Metrics>) -> Inbox {
+        let now = Instant::now();
+        let samples = Arc::new(Samples::new(limits.samples, now));
+        let queue = Mutex::new(Queue::new(now, Arc::clone(&samples), metrics));
+        Inbox { limits, queue, arrived: Condvar::new(), samples }
     }
 
-    /// Take a place in the line of the request's connection.
+    /// Take a place in the line of the request's connection. `address` is where its own reply goes, if it is still to
+    /// have one; `to` is told what it comes to.
     ///
     /// # Errors
     /// `duplicate_id`, `queue_full` or `shutting_down`, as its answer.
-    pub fn reserve(&self, request: &Unchecked) -> Result<Ticket, WireError> {
+    pub fn reserve(&self, request: &Unchecked, address: Option<Address>, to: Destination) -> Result<Ticket, WireError> {
         let mut queue = self.queue.lock();
-        queue.refuse(request, &self.limits)?;
-        let ticket = Ticket(queue.next_ticket);
-        queue.next_ticket += 1;
+        if queue.closed {
+            return Err(WireError::new(Kind::ShuttingDown, "Spindle stops and takes no more requests"));
+        }
         let origin = request.origin();
-        let address = Address { connection: origin.connection, id: request.id().clone() };
-        queue.by_address.insert((address.connection, address.id.clone()), ticket);
-        queue.lines.entry(origin.connection).or_default().push_back(ticket);
+        if let Some(address) = &address {
+            queue.refuse_duplicate(address)?;
+        }
+        let in_flight = queue.turns.in_flight(origin.connection);
+        queue.loads.refuse(origin.session, request.bytes(), in_flight, &self.limits)?;
+        let number = queue.tickets.next();
+        let ticket = Ticket(number.map_err(|error| WireError::new(Kind::Internal, error.to_string()))?);
+        queue.by_address.extend(address.clone().map(|address| (address, ticket)));
+        queue.turns.join(origin.connection, ticket);
         queue.deadlines.extend(request.deadline().map(|deadline| (deadline, ticket)));
-        queue.queued += 1;
-        queue.queued_bytes += request.bytes();
+        queue.loads.enter(origin.session, request.bytes());
         let entry = Entry {
+            to,
             address,
+            connection: origin.connection,
             session: origin.session,
             method: request.method().name,
             client: origin.client.to_string(),
             label: request.label().to_owned(),
             bytes: request.bytes(),
+            accepted: request.received(),
             deadline: request.deadline(),
+            cache_key: None,
+            progress: None,
             stage: Stage::Checking,
         };
         queue.entries.insert(ticket, entry);
@@ -152,18 +94,19 @@ impl Inbox {
     ///
     /// # Errors
     /// `duplicate_id`, as its answer.
-    pub fn refuse_duplicate(&self, connection: ConnectionKey, id: &RequestId) -> Result<(), WireError> {
-        self.queue.lock().refuse_duplicate(connection, id)
+    pub fn refuse_duplicate(&self, address: &Address) -> Result<(), WireError> {
+        self.queue.lock().refuse_duplicate(address)
     }
 
     /// The request of this place is admitted. A place that was given up meanwhile stays so.
     pub fn fill(&self, ticket: Ticket, admitted: Admitted) {
         let mut queue = self.queue.lock();
         let Some(entry) = queue.entries.get_mut(&ticket) else { return };
+        entry.cache_key = admitted.cache_key().cloned();
         entry.stage = Stage::Waiting(Box::new(admitted));
-        let connection = entry.address.connection;
-        if queue.lines[&connection].front() == Some(&ticket) {
-            queue.make_ready(connection);
+        let (session, connection) = (entry.session, entry.connection);
+        if queue.turns.first(connection) == Some(ticket) {
+            queue.turns.offer(session, connection);
             self.arrived.notify_one();
         }
     }
@@ -202,9 +145,26 @@ impl Inbox {
 
     /// A running request has ended its turn without an answer, and can be stopped between turns.
     pub fn suspend(&self, ticket: Ticket) {
-        if let Some(Entry { stage: Stage::Running { suspended, .. }, .. }) = self.queue.lock().entries.get_mut(&ticket)
-        {
+        if let Some(Stage::Running { suspended, .. }) = self.queue.lock().stage(ticket) {
             *suspended = true;
+        }
+    }
+
+    /// From now on, what runs can be stopped by `breaker`, or no more by any. One that is to stop already, is stopped.
+    pub fn set_breaker(&self, ticket: Ticket, breaker: Option<Breaker>) {
+        let mut queue = self.queue.lock();
+        if let Some(Stage::Running { breaker: current, stop, .. }) = queue.stage(ticket) {
+            *current = breaker;
+            if let (Some(_), Some(stop_now)) = (stop, breaker) {
+                stop_now();
+            }
+        }
+    }
+
+    /// A running request has come this far.
+    pub fn set_progress(&self, ticket: Ticket, progress: Progress) {
+        if let Some(entry) = self.queue.lock().entries.get_mut(&ticket) {
+            entry.progress = Some(progress);
         }
     }
 
@@ -216,33 +176,65 @@ impl Inbox {
         }
     }
 
-    /// A request is answered. `None` when it already was, or its connection is gone: the answer has
-    /// nowhere to go.
-    pub fn finish(&self, ticket: Ticket, verdict: Verdict) -> Option<Address> {
+    /// Whether a request runs, is not answered, and how far it has come.
+    pub fn progress(&self, ticket: Ticket) -> Option<(bool, Option<Progress>)> {
+        let queue = self.queue.lock();
+        let entry = queue.entries.get(&ticket)?;
+        Some((matches!(entry.stage, Stage::Running { .. }), entry.progress.clone()))
+    }
+
+    /// Who is told what a running request comes to.
+    pub fn destination(&self, ticket: Ticket) -> Option<Destination> {
+        self.queue.lock().entries.get(&ticket).map(|entry| entry.to.clone())
+    }
+
+    /// Whether a connection has requests in flight.
+    pub fn has_in_flight(&self, connection: ConnectionKey) -> bool {
+        self.queue.lock().turns.in_flight(connection) > 0
+    }
+
+    /// Whether nothing is in flight.
+    pub fn is_empty(&self) -> bool {
+        self.queue.lock().entries.is_empty()
+    }
+
+    /// A request is answered. `None` when it already was.
+    pub fn finish(&self, ticket: Ticket, verdict: Verdict) -> Option<Closed> {
         let mut queue = self.queue.lock();
-        let address = queue.remove(ticket, verdict).map(|entry| entry.address)?;
-        if queue.ready_behind(address.connection) {
-            self.arrived.notify_one();
-        }
-        queue.lines.contains_key(&address.connection).then_some(address)
+        let closed = queue.remove(ticket, verdict);
+        self.wake(&queue);
+        closed
     }
 
     /// Cancel a request of a connection. A request that had not started is over, and is returned
     /// with its answer.
-    pub fn cancel(&self, connection: ConnectionKey, id: &RequestId) -> (CancelOutcome, Option<Ended>) {
+    pub fn cancel(&self, address: &Address) -> (CancelOutcome, Option<Ended>) {
+        let ticket = self.queue.lock().by_address.get(address).copied();
+        ticket.map_or((CancelOutcome::Finished, None), |ticket| self.cancel_ticket(ticket))
+    }
+
+    /// Cancel a request. A request that had not started is over, and is returned with its answer.
+    pub fn cancel_ticket(&self, ticket: Ticket) -> (CancelOutcome, Option<Ended>) {
         let mut queue = self.queue.lock();
-        let Some(ticket) = queue.by_address.get(&(connection, id.clone())).copied() else {
-            return (CancelOutcome::Finished, None);
-        };
         if let Some(outcome) = queue.ask_to_stop(ticket, StopCause::Cancelled) {
             return (outcome, None);
         }
         let error = WireError::new(Kind::Cancelled, "cancelled before it started");
-        let ended = queue.remove(ticket, Verdict::of(&error)).map(|entry| Ended { address: entry.address, error });
-        if queue.ready_behind(connection) {
-            self.arrived.notify_one();
+        let ended = queue.remove(ticket, Verdict::of(&error)).map(|closed| Ended { to: closed.to, error });
+        self.wake(&queue);
+        (if ended.is_some() { CancelOutcome::Dequeued } else { CancelOutcome::Finished }, ended)
+    }
+
+    /// Nobody waits for a request any more: it does not start, and one that has started goes on.
+    pub fn abandon(&self, ticket: Ticket) -> Option<Ended> {
+        let mut queue = self.queue.lock();
+        if matches!(queue.stage(ticket), Some(Stage::Running { .. })) {
+            return None;
         }
-        (CancelOutcome::Dequeued, ended)
+        let error = WireError::new(Kind::Cancelled, "its client is gone");
+        let ended = queue.remove(ticket, Verdict::of(&error)).map(|closed| Ended { to: closed.to, error });
+        self.wake(&queue);
+        ended
     }
 
     /// Handle every deadline that has passed: what had not started is over, and is returned with its
@@ -258,13 +250,9 @@ impl Inbox {
             let text =
                 "the deadline passed while the request waited; nothing ran. Allow more time, or send less at once";
             let error = WireError::new(Kind::ExpiredInQueue, text);
-            if let Some(entry) = queue.remove(ticket, Verdict::of(&error)) {
-                if queue.ready_behind(entry.address.connection) {
-                    self.arrived.notify_one();
-                }
-                ended.push(Ended { address: entry.address, error });
-            }
+            ended.extend(queue.remove(ticket, Verdict::of(&error)).map(|closed| Ended { to: closed.to, error }));
         }
+        self.wake(&queue);
         ended
     }
 
@@ -273,20 +261,25 @@ impl Inbox {
         self.queue.lock().deadlines.first().map(|(deadline, _)| *deadline)
     }
 
-    /// A connection is gone: what waits is dropped, what runs is asked to stop, no answer is kept.
+    /// A connection is gone: what waits for a reply there is dropped, and what runs is asked to stop. Jobs stay.
     pub fn disconnect(&self, connection: ConnectionKey) {
         let mut queue = self.queue.lock();
-        let line = queue.lines.remove(&connection).unwrap_or_default();
-        if let Some(first) = line.front() {
-            let session = queue.entries[first].session;
-            queue.make_unready(session, connection);
-        }
+        let line: Vec<Ticket> = queue.turns.line(connection).collect();
         for ticket in line {
+            if let Some(address) = queue.entries.get_mut(&ticket).and_then(|entry| entry.address.take()) {
+                queue.by_address.remove(&address);
+            }
+            let Some(entry) = queue.entries.get_mut(&ticket).filter(|entry| !matches!(entry.to, Destination::Job(_)))
+            else {
+                continue;
+            };
+            entry.to = Destination::Nobody;
             if queue.ask_to_stop(ticket, StopCause::Cancelled).is_none() {
                 let error = WireError::new(Kind::Cancelled, "its client is gone");
                 queue.remove(ticket, Verdict::of(&error));
             }
         }
+        self.wake(&queue);
     }
 
     /// Take nothing more in, and end everything: what waited is answered `shutting_down`, what runs
@@ -297,15 +290,12 @@ impl Inbox {
         let tickets: BTreeSet<Ticket> = queue.entries.keys().copied().collect();
         let mut ended = Vec::new();
         for ticket in tickets {
-            let running = matches!(queue.entries[&ticket].stage, Stage::Running { .. });
-            let error = if running {
-                let text = "Spindle was stopped while this request ran";
-                WireError::started(Kind::Stopping, spindle_protocol::error::Started::Yes, text)
+            let error = if matches!(queue.stage(ticket), Some(Stage::Running { .. })) {
+                WireError::started(Kind::Stopping, Started::Yes, "Spindle was stopped while this request ran")
             } else {
                 WireError::new(Kind::ShuttingDown, "Spindle stops; this request did not start")
             };
-            ended
-                .extend(queue.remove(ticket, Verdict::of(&error)).map(|entry| Ended { address: entry.address, error }));
+            ended.extend(queue.remove(ticket, Verdict::of(&error)).map(|closed| Ended { to: closed.to, error }));
         }
         self.arrived.notify_all();
         ended
@@ -316,178 +306,43 @@ impl Inbox {
         let queue = self.queue.lock();
         let since_tick = if queue.waiting { Duration::ZERO } else { now.saturating_duration_since(queue.last_tick) };
         let running = queue.running(now);
-        let state = state(queue.closed, &running, since_tick);
+        let state = state(queue.closed, !running.is_empty(), since_tick);
         let recent = queue.recent.iter().cloned().collect();
-        Overview { state, since_tick, running, queued: queue.queued, answered: queue.answered, recent }
-    }
-}
-
-impl Queue {
-    fn new(started: Instant) -> Queue {
-        Queue {
-            next_ticket: 0,
-            entries: HashMap::new(),
-            by_address: HashMap::new(),
-            lines: HashMap::new(),
-            ready: HashMap::new(),
-            turns: VecDeque::new(),
-            deadlines: BTreeSet::new(),
-            queued: 0,
-            queued_bytes: 0,
-            closed: false,
-            interrupted: false,
-            waiting: false,
-            last_tick: started,
-            answered: 0,
-            recent: VecDeque::new(),
-        }
+        let queued = queue.loads.queued();
+        Overview { state, since_tick, running, queued, answered: queue.answered, recent }
     }
 
-    fn refuse(&self, request: &Unchecked, limits: &InboxLimits) -> Result<(), WireError> {
-        let connection = request.origin().connection;
-        if self.closed {
-            return Err(WireError::new(Kind::ShuttingDown, "Spindle stops and takes no more requests"));
-        }
-        self.refuse_duplicate(connection, request.id())?;
-        let in_flight = self.lines.get(&connection).map_or(0, VecDeque::len);
-        let full = |what: &str, setting: &str, limit: usize| {
-            let text = format!("{what}, the limit is {limit} ({setting}); wait for replies");
-            Err(WireError::new(Kind::QueueFull, text).with("limit", limit).with("setting", setting))
+    /// The requests that wait, oldest first, at most so many; each with its ticket.
+    pub fn waiting(&self, most: usize, now: Instant) -> Vec<(Ticket, Waiting)> {
+        let queue = self.queue.lock();
+        let waiting = queue.entries.iter().filter(|(_, entry)| !matches!(entry.stage, Stage::Running { .. }));
+        let describe = |(ticket, entry): (&Ticket, &Entry)| {
+            let for_ms = now.saturating_duration_since(entry.accepted).as_millis() as u64;
+            let (method, label, client) = (entry.method.to_owned(), entry.label.clone(), entry.client.clone());
+            (*ticket, Waiting { method, label, client, for_ms })
         };
-        if in_flight >= limits.in_flight {
-            return full(
-                &format!("{in_flight} requests of this connection are in flight"),
-                "max_in_flight",
-                limits.in_flight,
-            );
-        }
-        if self.queued >= limits.queued {
-            return full(&format!("{} requests wait", self.queued), "max_queued", limits.queued);
-        }
-        if self.queued_bytes.saturating_add(request.bytes()) > limits.bytes {
-            return full(&format!("{} bytes wait", self.queued_bytes), "max_queued_mib", limits.bytes);
-        }
-        Ok(())
+        waiting.take(most).map(describe).collect()
     }
 
-    fn refuse_duplicate(&self, connection: ConnectionKey, id: &RequestId) -> Result<(), WireError> {
-        if !self.by_address.contains_key(&(connection, id.clone())) {
-            return Ok(());
-        }
-        let text = format!("the id {id} is in flight on this connection; use another");
-        Err(WireError::new(Kind::DuplicateId, text))
+    /// What a session has in flight.
+    pub fn load(&self, session: SessionKey) -> Load {
+        self.queue.lock().loads.of(session)
     }
 
-    /// The first request of the next connection of the next session, now running.
-    fn start_next(&mut self) -> Option<(Ticket, Box<Admitted>)> {
-        let session = self.turns.pop_front()?;
-        let connections = self.ready.get_mut(&session)?;
-        let connection = connections.pop_front()?;
-        if connections.is_empty() {
-            self.ready.remove(&session);
-        } else {
-            self.turns.push_back(session);
-        }
-        let ticket = *self.lines.get(&connection)?.front()?;
-        let entry = self.entries.get_mut(&ticket)?;
-        let running = Stage::Running { since: Instant::now(), suspended: false, stop: None };
-        let Stage::Waiting(admitted) = std::mem::replace(&mut entry.stage, running) else {
-            unreachable!("a connection is ready only while its first request waits");
-        };
-        self.queued -= 1;
-        self.queued_bytes -= entry.bytes;
-        Some((ticket, admitted))
+    /// How busy the queue was in the last while.
+    pub fn summary(&self, window: Duration, now: Instant) -> Summary {
+        self.samples.summary(window, now)
     }
 
-    fn make_ready(&mut self, connection: ConnectionKey) {
-        let session = self.entries[&self.lines[&connection][0]].session;
-        let connections = self.ready.entry(session).or_default();
-        if connections.is_empty() {
-            self.turns.push_back(session);
-        }
-        connections.push_back(connection);
+    /// How often a counter would have gone below zero, which is a fault of ours (BUG-010).
+    pub fn underflows(&self) -> u64 {
+        self.queue.lock().loads.underflows()
     }
 
-    fn make_unready(&mut self, session: SessionKey, connection: ConnectionKey) {
-        if let Some(connections) = self.ready.get_mut(&session) {
-            connections.retain(|other| *other != connection);
-            if connections.is_empty() {
-                self.ready.remove(&session);
-                self.turns.retain(|other| *other != session);
-            }
+    /// Something that waits may be able to start.
+    fn wake(&self, queue: &Queue) {
+        if queue.turns.is_any_ready() {
+            self.arrived.notify_one();
         }
-    }
-
-    /// After the head of a line has gone: whether the next one can start, which is noted.
-    fn ready_behind(&mut self, connection: ConnectionKey) -> bool {
-        let Some(first) = self.lines.get(&connection).and_then(VecDeque::front) else { return false };
-        let entry = &self.entries[first];
-        let noted = self.ready.get(&entry.session).is_some_and(|connections| connections.contains(&connection));
-        if noted || !matches!(entry.stage, Stage::Waiting(_)) {
-            return false;
-        }
-        self.make_ready(connection);
-        true
-    }
-
-    /// What a cancel of a request that has started achieves; `None` when it has not.
-    fn ask_to_stop(&mut self, ticket: Ticket, cause: StopCause) -> Option<CancelOutcome> {
-        match &mut self.entries.get_mut(&ticket)?.stage {
-            Stage::Running { suspended, stop, .. } => {
-                stop.get_or_insert(cause);
-                Some(if *suspended { CancelOutcome::Interrupting } else { CancelOutcome::NotInterruptible })
-            }
-            Stage::Checking | Stage::Waiting(_) => None,
-        }
-    }
-
-    fn remove(&mut self, ticket: Ticket, verdict: Verdict) -> Option<Entry> {
-        let entry = self.entries.remove(&ticket)?;
-        let connection = entry.address.connection;
-        self.by_address.remove(&(connection, entry.address.id.clone()));
-        if let Some(deadline) = entry.deadline {
-            self.deadlines.remove(&(deadline, ticket));
-        }
-        let was_first = self.lines.get(&connection).is_some_and(|line| line.front() == Some(&ticket));
-        if matches!(entry.stage, Stage::Waiting(_)) && was_first {
-            self.make_unready(entry.session, connection);
-        }
-        if let Some(line) = self.lines.get_mut(&connection) {
-            line.retain(|other| *other != ticket);
-        }
-        let duration = match entry.stage {
-            Stage::Running { since, .. } => since.elapsed(),
-            Stage::Checking | Stage::Waiting(_) => {
-                self.queued -= 1;
-                self.queued_bytes -= entry.bytes;
-                Duration::ZERO
-            }
-        };
-        self.answered += 1;
-        if self.recent.len() == RECENT {
-            self.recent.pop_front();
-        }
-        let (method, client, label) = (entry.method, entry.client.clone(), entry.label.clone());
-        self.recent.push_back(Finished { method, client, label, verdict, duration });
-        Some(entry)
-    }
-
-    fn running(&self, now: Instant) -> Vec<Running> {
-        let mut started: Vec<(Instant, &Entry)> = self
-            .entries
-            .values()
-            .filter_map(|entry| match entry.stage {
-                Stage::Running { since, .. } => Some((since, entry)),
-                _ => None,
-            })
-            .collect();
-        started.sort_by_key(|(since, _)| *since);
-        let describe = |(since, entry): (Instant, &Entry)| Running {
-            method: entry.method.to_owned(),
-            label: entry.label.clone(),
-            client: entry.client.clone(),
-            for_ms: now.saturating_duration_since(since).as_millis() as u64,
-        };
-        started.into_iter().map(describe).collect()
     }
 }

@@ -1,10 +1,12 @@
 //! The instance file: written at start, owner-only, removed at stop (SECRETS).
 
 use std::fs;
-use std::io::{self, Write};
+use std::io;
 use std::path::{Path, PathBuf};
 
 use spindle_protocol::instance::{Instance, runtime_dir};
+
+use crate::private::{private_dir, remove, write_private};
 
 /// A file that exists as long as this value.
 #[derive(Debug)]
@@ -58,48 +60,6 @@ impl Drop for InstanceFile {
         // A leftover is harmless, and readers drop it: its process is gone.
         remove(&self.path).ok();
     }
-}
-
-fn remove(path: &Path) -> io::Result<()> {
-    match fs::remove_file(path) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
-        _ => Ok(()),
-    }
-}
-
-#[cfg(unix)]
-fn private_dir(dir: &Path) -> io::Result<()> {
-    use std::os::unix::fs::{DirBuilderExt, MetadataExt};
-
-    if let Some(parent) = dir.parent() {
-        fs::create_dir_all(parent)?;
-    }
-    match fs::DirBuilder::new().mode(0o700).create(dir) {
-        Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(error),
-        _ => {}
-    }
-    let found = fs::metadata(dir)?;
-    if found.uid() != rustix::process::geteuid().as_raw() || found.mode() & 0o022 != 0 {
-        let text = format!("the folder {} belongs to, or can be changed by, somebody else", dir.display());
-        return Err(io::Error::new(io::ErrorKind::PermissionDenied, text));
-    }
-    Ok(())
-}
-
-#[cfg(not(unix))]
-fn private_dir(dir: &Path) -> io::Result<()> {
-    // The user's local data folder is readable by its owner only.
-    fs::create_dir_all(dir)
-}
-
-fn write_private(path: &Path, content: &[u8]) -> io::Result<()> {
-    remove(path)?;
-    let mut options = fs::OpenOptions::new();
-    options.write(true).create_new(true);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    let mut file = options.open(path)?;
-    file.write_all(content)
 }
 
 #[cfg(test)]

@@ -1,17 +1,40 @@
 //! Spindle's server: everything between a socket and Blender's main thread.
 //!
 //! In the order data flows; each module uses only those above it:
+//! - [`limits`]: every limit, with its range and its reason;
+//! - [`memory`]: what the limits amount to;
 //! - [`settings`]: what a user may choose, checked as a whole;
 //! - [`descriptors`]: how many connections this process can hold;
+//! - [`private`]: folders and files of the user's own;
 //! - [`instance_file`]: how clients find the server;
-//! - [`session`]: the handshake, and the record of each client;
+//! - [`sequence`]: numbers that are given once;
+//! - [`keys`]: what things are known by;
+//! - [`bucket`]: so much a minute;
+//! - [`handshake`]: how a client gets in;
+//! - [`session`]: the record of each client, and its budget;
 //! - [`admit`]: a request becomes [`admit::Admitted`], or is refused;
 //! - [`overview`]: what people want to know of it;
+//! - [`load`]: how much is in flight, and what is refused for it;
+//! - [`turns`]: whose turn it is;
+//! - [`metrics`]: what is counted;
+//! - [`samples`]: how long the last requests took;
+//! - `queue`: the requests in flight, each in one stage;
 //! - [`inbox`]: the queue that the main thread pulls from;
-//! - [`outbox`]: answers on their way back to the I/O thread;
+//! - [`jobs`]: requests whose outcome is kept;
+//! - [`feed`]: what a running request tells before its answer;
+//! - [`cache`]: the last answers of read-only methods;
+//! - [`journal`]: the request log;
+//! - [`outbox`]: what is on its way back to the I/O thread;
+//! - [`frames`]: what the server says, as frames;
+//! - [`monitor`]: whether all is well;
+//! - [`shared`]: what the threads share;
 //! - [`checker`]: the thread that does slow admissions;
+//! - [`job_desk`]: what clients ask about jobs;
 //! - [`control`]: what is answered without Blender;
 //! - [`connection`]: one peer's bytes, without knowing what a socket is;
+//! - [`http`]: one exchange with a monitoring program;
+//! - [`pages`]: what its pages tell;
+//! - [`endpoint`]: where such programs come in;
 //! - [`router`]: what one message leads to;
 //! - [`server`]: the only poll loop;
 //! - [`handle`]: what the add-on holds.
@@ -22,16 +45,39 @@
 #![forbid(unsafe_code)]
 
 pub mod admit;
+pub mod bucket;
+pub mod cache;
 pub mod checker;
 pub mod connection;
 pub mod control;
 pub mod descriptors;
+pub mod endpoint;
+pub mod feed;
+pub mod frames;
 pub mod handle;
+pub mod handshake;
+pub mod http;
 pub mod inbox;
 pub mod instance_file;
+pub mod job_desk;
+pub mod jobs;
+pub mod journal;
+pub mod keys;
+pub mod limits;
+pub mod load;
+pub mod memory;
+pub mod metrics;
+pub mod monitor;
 pub mod outbox;
 pub mod overview;
+pub mod pages;
+pub mod private;
+mod queue;
 pub mod router;
+pub mod samples;
+pub mod sequence;
 pub mod server;
 pub mod session;
 pub mod settings;
+pub mod shared;
+pub mod turns;

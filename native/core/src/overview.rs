@@ -6,6 +6,8 @@ use std::time::Duration;
 use spindle_protocol::error::WireError;
 use spindle_protocol::methods::control::{Running, State};
 
+use crate::keys::Ticket;
+
 /// The main thread counts as blocked after this long without asking for work.
 pub const BLOCKED_AFTER: Duration = Duration::from_secs(10);
 
@@ -25,6 +27,11 @@ impl Verdict {
     /// It ended well.
     pub fn ok() -> Verdict {
         Verdict { outcome: Cow::Borrowed("ok"), text: String::new() }
+    }
+
+    /// Whether it ended well.
+    pub fn is_ok(&self) -> bool {
+        self.outcome == "ok"
     }
 
     /// It ended with this error.
@@ -55,8 +62,8 @@ pub struct Overview {
     pub state: State,
     /// Since the main thread last asked for work; zero while it waits for some.
     pub since_tick: Duration,
-    /// The started requests, oldest first.
-    pub running: Vec<Running>,
+    /// The started requests, oldest first, each with its ticket.
+    pub running: Vec<(Ticket, Running)>,
     /// Requests that are not running.
     pub queued: usize,
     /// Requests answered.
@@ -66,10 +73,10 @@ pub struct Overview {
 }
 
 /// What the main thread does. It counts as blocked only where nothing is known to keep it.
-pub fn state(closed: bool, running: &[Running], since_tick: Duration) -> State {
+pub fn state(closed: bool, running: bool, since_tick: Duration) -> State {
     match () {
         () if closed => State::Stopping,
-        () if !running.is_empty() => State::Busy,
+        () if running => State::Busy,
         () if since_tick > BLOCKED_AFTER => State::Blocked,
         () => State::Ready,
     }
@@ -82,13 +89,11 @@ mod tests {
     /// HEALTH: only a main thread that stands still for no known cause is blocked.
     #[test]
     fn states() {
-        let render =
-            Running { method: "render.image".to_owned(), label: String::new(), client: "c".to_owned(), for_ms: 60_000 };
         let long = BLOCKED_AFTER + Duration::from_millis(1);
-        assert_eq!(state(false, &[], Duration::ZERO), State::Ready);
-        assert_eq!(state(false, &[], BLOCKED_AFTER), State::Ready);
-        assert_eq!(state(false, &[], long), State::Blocked);
-        assert_eq!(state(false, &[render], long), State::Busy);
-        assert_eq!(state(true, &[], long), State::Stopping);
+        assert_eq!(state(false, false, Duration::ZERO), State::Ready);
+        assert_eq!(state(false, false, BLOCKED_AFTER), State::Ready);
+        assert_eq!(state(false, false, long), State::Blocked);
+        assert_eq!(state(false, true, long), State::Busy);
+        assert_eq!(state(true, false, long), State::Stopping);
     }
 }

@@ -1,4 +1,4 @@
-//! What one message leads to: an answer, a place in the queue, or the end of the connection.
+//! What one message leads to: answers, a place in the queue, or the end of the connection.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -7,16 +7,26 @@ use serde_json::value::to_raw_value;
 use spindle_protocol::envelope::{BadRequest, Request};
 use spindle_protocol::error::{Kind, WireError};
 use spindle_protocol::frame::Frame;
-use spindle_protocol::limits::HELLO_DEADLINE;
-use spindle_protocol::method;
+use spindle_protocol::method::{self, Descriptor};
 
-use crate::admit::{ConnectionKey, Origin, Unchecked};
+use crate::handshake::{Handshake, Identity};
+use crate::keys::{Address, ConnectionKey, Ticket};
+use crate::admit::{Origin, Unchecked};
+use crate::cache::Cache;
 use crate::checker::{Checker, settle};
-use crate::control::{self, Facts};
-use crate::inbox::{Ended, Inbox};
-use crate::outbox::{Lane, error_frame, result_frame};
-use crate::session::{Handshake, Identity, Sessions};
+use crate::control::{self, Answer, Desk};
+use crate::frames::{cached_frame, error_frame, outcome_frame, result_frame};
+use crate::http::{Content, Page};
+use crate::inbox::{Destination, Ended, Inbox};
+use crate::job_desk::{JobDesk, Kept};
+use crate::jobs::{Jobs, Outcome};
+use crate::metrics::Metrics;
+use crate::monitor::Monitor;
+use crate::outbox::{Lane, Outgoing};
+use crate::pages;
+use crate::session::Sessions;
 use crate::settings::Settings;
+use crate::shared::Shared;
 
 /// How far a connection has come.
 #[derive(Debug)]
@@ -34,24 +44,20 @@ impl Phase {
     }
 
     /// Whether hello is overdue.
-    pub fn is_overdue(&self, now: Instant) -> bool {
-        matches!(self, Phase::Greeted(_, since) if now.saturating_duration_since(*since) >= HELLO_DEADLINE)
+    pub fn is_overdue(&self, limit: Duration, now: Instant) -> bool {
+        matches!(self, Phase::Greeted(_, since) if now.saturating_duration_since(*since) >= limit)
     }
 }
 
-/// What to do for the connection that the message came by.
-#[derive(Debug)]
-pub enum Step {
-    /// Nothing now; an answer may come later.
-    Nothing,
-    /// Send this frame.
-    Answer(Lane, Vec<u8>),
-    /// Send these frames, in order: a cancelled request's answer and the cancel's own.
-    Both(Vec<u8>, Vec<u8>),
-    /// Hello succeeded: send this, and allow larger frames.
-    Welcome(Vec<u8>),
-    /// Send this, then close.
-    Close(Vec<u8>),
+/// What becomes of the connection that the message came by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Next {
+    /// It goes on.
+    GoOn,
+    /// Hello succeeded: it goes on, with larger frames.
+    Welcome,
+    /// It is closed once everything is sent.
+    Close,
 }
 
 /// Everything that a message may need.
@@ -66,34 +72,109 @@ pub struct Router {
     pub sessions: Sessions,
     /// The queue.
     pub inbox: Arc<Inbox>,
+    /// Requests whose outcome is kept.
+    pub jobs: JobDesk,
+    /// Kept answers.
+    pub cache: Cache,
+    /// What is counted.
+    pub metrics: Arc<Metrics>,
+    /// Whether all is well.
+    pub monitor: Monitor,
     /// The worker for slow checks.
     pub checker: Checker,
+    /// What other threads share.
+    pub shared: Arc<Shared>,
     /// When the server started.
     pub started: Instant,
 }
 
+/// What a router is made of.
+pub struct Parts {
+    /// Who the server is.
+    pub identity: Identity,
+    /// Whether Blender has a window.
+    pub window: bool,
+    /// What the user chose.
+    pub settings: Settings,
+    /// The queue.
+    pub inbox: Arc<Inbox>,
+    /// The worker for slow checks.
+    pub checker: Checker,
+    /// What is counted.
+    pub metrics: Arc<Metrics>,
+    /// What other threads share.
+    pub shared: Arc<Shared>,
+    /// What an earlier Blender did not survive.
+    pub previous_crash: Option<String>,
+}
+
 impl Router {
+    /// A router that knows no client yet.
+    pub fn new(parts: Parts, now: Instant) -> Router {
+        let Parts { identity, window, settings, inbox, checker, metrics, shared, previous_crash } = parts;
+        let limits = &settings.limits;
+        let jobs = JobDesk::new(Jobs::new(limits.into()), Arc::clone(&inbox), limits.max_queued as usize);
+        let (sessions, cache) = (Sessions::new(limits), Cache::new(limits.into()));
+        let monitor = Monitor::new(limits, previous_crash, now);
+        let started = now;
+        Router { identity, window, settings, sessions, inbox, jobs, cache, metrics, monitor, checker, shared, started }
+    }
+
     /// Handle one message.
-    pub fn message(&mut self, connection: ConnectionKey, phase: &mut Phase, frame: Frame, now: Instant) -> Step {
-        let request = match Request::parse(&frame.json) {
-            Ok(request) => request,
+    pub fn message(
+        &mut self,
+        connection: ConnectionKey,
+        phase: &mut Phase,
+        frame: Frame,
+        now: Instant,
+    ) -> (Vec<Outgoing>, Next) {
+        let bytes = frame.json.len() + frame.blob.len();
+        self.metrics.frame_in(bytes);
+        let was_open = phase.is_open();
+        let handled = match Request::parse(&frame.json) {
+            Ok(request) => {
+                let (id, method) = (request.id.clone(), request.method.clone());
+                let handled = self.request(connection, phase, request, frame.blob, bytes, now);
+                handled.inspect_err(|error| self.refused(&method, error)).map_err(|error| (Some(id), error))
+            }
             Err(BadRequest { id, error }) => {
-                let bytes = error_frame(id.as_ref(), &error);
-                return if phase.is_open() { Step::Answer(Lane::Control, bytes) } else { Step::Close(bytes) };
+                self.metrics.refused_json(error.data.kind, &frame.json);
+                Err((id, error))
             }
         };
+        match handled {
+            Ok(frames) => (frames, if phase.is_open() && !was_open { Next::Welcome } else { Next::GoOn }),
+            Err((id, error)) => {
+                let bytes = error_frame(id.as_ref(), &error);
+                let next = if was_open { Next::GoOn } else { Next::Close };
+                (vec![Outgoing { connection, lane: Lane::Control, bytes }], next)
+            }
+        }
+    }
+
+    fn refused(&self, method: &str, error: &WireError) {
+        self.metrics.refused(error.data.kind);
+        self.metrics.control_ended(method, error.data.kind.name());
+    }
+
+    fn request(
+        &mut self,
+        connection: ConnectionKey,
+        phase: &mut Phase,
+        request: Request,
+        blob: Vec<u8>,
+        bytes: usize,
+        now: Instant,
+    ) -> Result<Vec<Outgoing>, WireError> {
         match phase {
-            Phase::Greeted(handshake, _) => match self.hello(handshake, &request, connection, now) {
-                Ok((origin, bytes)) => {
-                    *phase = Phase::Open(origin);
-                    Step::Welcome(bytes)
-                }
-                Err(error) => Step::Close(error_frame(Some(&request.id), &error)),
-            },
+            Phase::Greeted(handshake, _) => {
+                let (origin, bytes) = self.hello(handshake, &request, connection, now)?;
+                *phase = Phase::Open(origin);
+                Ok(vec![Outgoing { connection, lane: Lane::Control, bytes }])
+            }
             Phase::Open(origin) => {
-                let id = request.id.clone();
-                self.request(request, frame.blob, origin, now)
-                    .unwrap_or_else(|error| Step::Answer(Lane::Control, error_frame(Some(&id), &error)))
+                self.sessions.spend(origin.session, bytes, now)?;
+                self.authenticated(request, blob, origin, now)
             }
         }
     }
@@ -108,11 +189,18 @@ impl Router {
         let (client, welcome) = handshake.accept(request, &self.identity)?;
         let name = Arc::from(client.name.as_str());
         let session = self.sessions.join(client, now)?;
+        self.forget_sessions(now);
         let welcome = to_raw_value(&welcome).expect("a welcome is plain JSON");
         Ok((Origin { connection, session, client: name }, result_frame(&request.id, &welcome, &[])))
     }
 
-    fn request(&mut self, request: Request, blob: Vec<u8>, origin: &Origin, now: Instant) -> Result<Step, WireError> {
+    fn authenticated(
+        &mut self,
+        request: Request,
+        blob: Vec<u8>,
+        origin: &Origin,
+        now: Instant,
+    ) -> Result<Vec<Outgoing>, WireError> {
         if request.method == "hello" {
             return Err(WireError::new(Kind::AlreadyAuthenticated, "this connection has said hello already"));
         }
@@ -120,39 +208,134 @@ impl Router {
             let text = format!("no method is called {:?}; the method \"methods\" lists them", request.method);
             WireError::new(Kind::MethodNotFound, text)
         })?;
+        refuse_options(&request, method)?;
         if method.is_control() {
-            self.inbox.refuse_duplicate(origin.connection, &request.id)?;
-            return self.control(&request, origin.connection, now);
+            return self.control(&request, origin, now);
         }
-        let deadline = self.settings.script_deadline();
-        let unchecked = Unchecked::new(request, blob, method, origin.clone(), now, deadline);
-        let ticket = self.inbox.reserve(&unchecked)?;
-        if unchecked.is_slow() {
-            self.checker.check(ticket, unchecked);
-            return Ok(Step::Nothing);
+        let deadline = self.settings.limits.script_deadline();
+        let request = Unchecked::new(request, blob, method, origin.clone(), now, deadline);
+        if let Some(answer) = self.kept_answer(&request, now)? {
+            return Ok(vec![answer]);
         }
-        Ok(match settle(&self.inbox, ticket, unchecked) {
-            Ok(()) => Step::Nothing,
-            Err(refusal) => Step::Answer(Lane::Main, refusal.bytes),
-        })
+        if let Some(claim) = request.claim() {
+            return Ok(match self.jobs.accept(&request, claim)? {
+                Kept::Repeat(answer) => answer.into_iter().collect(),
+                Kept::New(ticket, answer) => {
+                    let mut frames: Vec<Outgoing> = answer.into_iter().collect();
+                    frames.extend(self.check(ticket, request, now));
+                    frames
+                }
+            });
+        }
+        let address = Address { connection: origin.connection, id: request.id().clone() };
+        self.jobs.refuse_duplicate(&address)?;
+        let ticket = self.inbox.reserve(&request, Some(address.clone()), Destination::Caller(address))?;
+        Ok(self.check(ticket, request, now))
     }
 
-    fn control(&self, request: &Request, connection: ConnectionKey, now: Instant) -> Result<Step, WireError> {
-        let connections = self.sessions.iter().map(|(_, session)| session.connections).sum();
-        let facts = Facts {
+    /// Check a request that has its place, here or on the worker's thread.
+    fn check(&mut self, ticket: Ticket, request: Unchecked, now: Instant) -> Vec<Outgoing> {
+        if request.is_slow() {
+            self.checker.check(ticket, request);
+            return Vec::new();
+        }
+        match settle(&self.inbox, ticket, request) {
+            Ok(()) => Vec::new(),
+            Err(refusal) => {
+                self.metrics.refused(refusal.error.data.kind);
+                self.tell(refusal, now)
+            }
+        }
+    }
+
+    /// The kept answer that will do for this request.
+    fn kept_answer(&mut self, request: &Unchecked, now: Instant) -> Result<Option<Outgoing>, WireError> {
+        let Some(max_age_ms) = request.options().max_age_ms else { return Ok(None) };
+        let address = Address { connection: request.origin().connection, id: request.id().clone() };
+        self.inbox.refuse_duplicate(&address)?;
+        self.jobs.refuse_duplicate(&address)?;
+        let Some(key) = request.cache_key()? else { return Ok(None) };
+        let found = self.cache.get(&key, Duration::from_millis(max_age_ms), self.shared.generation(), now);
+        let Some((answer, cached)) = found else {
+            self.metrics.cache_miss();
+            return Ok(None);
+        };
+        self.metrics.cache_hit();
+        let bytes = cached_frame(&address.id, &answer.json, &answer.blob, cached);
+        Ok(Some(Outgoing { connection: address.connection, lane: Lane::Control, bytes }))
+    }
+
+    fn control(&mut self, request: &Request, origin: &Origin, now: Instant) -> Result<Vec<Outgoing>, WireError> {
+        let address = Address { connection: origin.connection, id: request.id.clone() };
+        self.inbox.refuse_duplicate(&address)?;
+        self.jobs.refuse_duplicate(&address)?;
+        let answer = control::answer(request, &address, origin.session, &mut self.desk(now), now)?;
+        self.metrics.control_ended(&request.method, "ok");
+        match answer {
+            Answer::Later => Ok(Vec::new()),
+            Answer::Frame(frame) => Ok(vec![frame]),
+            Answer::Result(result, ended) => {
+                let mut frames = ended.map_or_else(Vec::new, |ended| self.tell(ended, now));
+                let bytes = result_frame(&address.id, &result, &[]);
+                // A cancelled request's answer comes before the cancel's own.
+                frames.iter_mut().for_each(|frame| frame.lane = Lane::Control);
+                frames.push(Outgoing { connection: address.connection, lane: Lane::Control, bytes });
+                Ok(frames)
+            }
+        }
+    }
+
+    fn desk(&mut self, now: Instant) -> Desk<'_> {
+        Desk {
             identity: &self.identity,
             window: self.window,
+            settings: &self.settings,
+            sessions: &self.sessions,
             inbox: &self.inbox,
-            connections,
-            sessions: self.sessions.len(),
+            jobs: &mut self.jobs,
+            cache: &mut self.cache,
+            metrics: &self.metrics,
+            monitor: &mut self.monitor,
+            shared: &self.shared,
             uptime: now.saturating_duration_since(self.started),
-        };
-        let (result, ended) = control::answer(request, connection, &facts)?;
-        let bytes = result_frame(&request.id, &result, &[]);
-        Ok(match ended {
-            Some(Ended { address, error }) => Step::Both(error_frame(Some(&address.id), &error), bytes),
-            None => Step::Answer(Lane::Control, bytes),
-        })
+        }
+    }
+
+    /// A page for monitoring programs.
+    pub fn page(&mut self, page: Page, now: Instant) -> Content {
+        let gauges = self.desk(now).gauges(now);
+        pages::content(page, &self.metrics, &gauges)
+    }
+
+    /// Tell what a request that ended without the main thread came to.
+    pub fn tell(&mut self, ended: Ended, now: Instant) -> Vec<Outgoing> {
+        let Ended { to, error } = ended;
+        match to {
+            Destination::Caller(Address { connection, id }) => {
+                let bytes = outcome_frame(&id, &Outcome::Error(error));
+                vec![Outgoing { connection, lane: Lane::Main, bytes }]
+            }
+            Destination::Job(key) => self.jobs.end(key, Outcome::Error(error), now),
+            Destination::Nobody => Vec::new(),
+        }
+    }
+
+    /// Look whether the main thread is well.
+    pub fn probe(&mut self, now: Instant) {
+        let overview = self.inbox.overview(now);
+        if !self.monitor.probe(&overview, now) {
+            self.metrics.health_check_failed();
+            if let Some(journal) = self.shared.journal() {
+                journal.note("health_check_failed", "Blender's main thread has not asked for work for a while");
+            }
+        }
+        self.monitor.observe(&overview, self.shared.log_fault(), now);
+        *self.shared.alerts.lock() = self.monitor.alerts(now);
+    }
+
+    /// Whether a connection has requests that are not answered.
+    pub fn has_in_flight(&self, connection: ConnectionKey) -> bool {
+        self.inbox.has_in_flight(connection) || self.jobs.has_waits(connection)
     }
 
     /// A connection is gone.
@@ -160,12 +343,40 @@ impl Router {
         if let Phase::Open(origin) = phase {
             self.sessions.leave(origin.session, now);
             self.inbox.disconnect(connection);
+            self.jobs.disconnect(connection, now);
         }
     }
 
-    /// Forget clients that have been gone for long.
-    pub fn expire_sessions(&mut self, now: Instant) {
-        let ttl: Duration = self.settings.session_ttl();
-        self.sessions.expire(ttl, now);
+    /// Forget clients that have been gone for long, kept answers and kept outcomes; answer whose wait is over.
+    pub fn watch_clock(&mut self, now: Instant) -> Vec<Outgoing> {
+        self.sessions.expire(now);
+        self.forget_sessions(now);
+        self.cache.expire(now);
+        self.jobs.watch_clock(now)
     }
+
+    fn forget_sessions(&mut self, now: Instant) {
+        for session in self.sessions.take_forgotten() {
+            self.jobs.forget_session(session, now);
+        }
+    }
+}
+
+/// Refuse options that would have no effect on this method: a client that sets them expects one.
+fn refuse_options(request: &Request, method: &Descriptor) -> Result<(), WireError> {
+    let options = &request.options;
+    let refuse = |what: &str, why: &str| {
+        let text = format!("options.{what}: {} {why}", method.name);
+        Err(WireError::new(Kind::InvalidRequest, text).with("path", format!("options.{what}")))
+    };
+    if options.max_age_ms.is_some() && !method.cacheable {
+        return refuse("max_age_ms", "has no answer that could be kept; leave it out");
+    }
+    if options.detach && method.is_control() {
+        return refuse("detach", "is answered at once; leave it out");
+    }
+    if options.idempotency_key.is_some() && method.is_control() {
+        return refuse("idempotency_key", "is safe to repeat; leave it out");
+    }
+    Ok(())
 }

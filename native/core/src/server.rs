@@ -5,26 +5,30 @@ use std::collections::{HashMap, HashSet};
 use std::io::{self, ErrorKind};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::Ordering;
 use std::thread;
 use std::time::{Duration, Instant};
 
 use mio::event::Event;
 use mio::net::{TcpListener, TcpStream};
 use mio::{Events, Interest, Poll, Token};
-use parking_lot::Mutex;
 use serde_json::value::to_raw_value;
 use spindle_protocol::error::{Kind, WireError};
 use spindle_protocol::frame::encode;
 use spindle_protocol::hello::Nonce;
 use spindle_protocol::limits::NONCE_BYTES;
 
-use crate::admit::ConnectionKey;
-use crate::connection::{Closing, Connection, Progress};
-use crate::inbox::{EAGER, Ended};
-use crate::outbox::{Lane, Outbox, Outgoing, error_frame};
-use crate::router::{Phase, Router, Step};
-use crate::session::{Handshake, SessionKey};
+use crate::handshake::Handshake;
+use crate::keys::ConnectionKey;
+use crate::connection::{Closing, Connection, Foreign, Progress};
+use crate::endpoint::Endpoint;
+use crate::feed::PERIOD;
+use crate::frames::{error_frame, news_frames};
+use crate::inbox::{Destination, EAGER, Ended};
+use crate::metrics::FrameKind;
+use crate::outbox::{Lane, Outgoing, Parcel};
+use crate::router::{Next, Phase, Router};
+use crate::shared::{ClientStatus, Shared};
 
 /// The poll's token for the listener.
 pub const LISTENER: Token = Token(usize::MAX);
@@ -42,31 +46,8 @@ const REFUSALS: usize = 16;
 /// How long accepting pauses after the process ran out of descriptors.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
-/// A connected client, for people.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ClientStatus {
-    /// Its session.
-    pub session: SessionKey,
-    /// Its name.
-    pub name: String,
-    /// Its version.
-    pub version: String,
-    /// Its connections now.
-    pub connections: usize,
-}
-
-/// What the I/O thread shares with the handle.
-#[derive(Debug)]
-pub struct Shared {
-    /// Frames from other threads.
-    pub outbox: Arc<Outbox>,
-    /// Set once, to stop.
-    pub stopping: AtomicBool,
-    /// The connected clients, renewed when they change.
-    pub roster: Mutex<Vec<ClientStatus>>,
-    /// Connections that are open, authenticated or not.
-    pub has_connections: AtomicBool,
-}
+/// Output and progress are held back while a client leaves this much unread: its script must not get it dropped.
+const NEWS_UNREAD_BYTES: usize = 1024 * 1024;
 
 struct Link {
     connection: Connection<TcpStream>,
@@ -77,6 +58,8 @@ struct Link {
 pub struct Server {
     poll: Poll,
     listener: TcpListener,
+    /// For monitoring programs, if they may ask.
+    endpoint: Option<Endpoint>,
     router: Router,
     shared: Arc<Shared>,
     links: HashMap<ConnectionKey, Link>,
@@ -85,19 +68,28 @@ pub struct Server {
     again: HashSet<ConnectionKey>,
     accept_again: Option<Instant>,
     next_sweep: Instant,
+    next_news: Instant,
     scratch: Vec<u8>,
 }
 
 impl Server {
-    /// A server on a bound listener.
+    /// A server on a bound listener, and on one for monitoring programs.
     ///
     /// # Errors
-    /// When the poll does not take the listener.
-    pub fn new(poll: Poll, mut listener: TcpListener, router: Router, shared: Arc<Shared>) -> io::Result<Server> {
+    /// When the poll does not take a listener.
+    pub fn new(
+        poll: Poll,
+        mut listener: TcpListener,
+        metrics: Option<TcpListener>,
+        router: Router,
+        shared: Arc<Shared>,
+    ) -> io::Result<Server> {
         poll.registry().register(&mut listener, LISTENER, Interest::READABLE)?;
+        let endpoint = metrics.map(|listener| Endpoint::new(listener, poll.registry())).transpose()?;
         Ok(Server {
             poll,
             listener,
+            endpoint,
             router,
             shared,
             links: HashMap::new(),
@@ -105,6 +97,7 @@ impl Server {
             again: HashSet::new(),
             accept_again: None,
             next_sweep: Instant::now(),
+            next_news: Instant::now(),
             scratch: vec![0; 64 * 1024],
         })
     }
@@ -130,6 +123,7 @@ impl Server {
             }
             self.resume_reading(now);
             self.deliver(now);
+            self.tell_news(now);
             self.watch_clock(now);
         }
         Ok(())
@@ -137,13 +131,18 @@ impl Server {
 
     fn wait(&mut self, events: &mut Events) -> io::Result<()> {
         let now = Instant::now();
-        let mut until = self.router.inbox.next_deadline();
-        if !self.links.is_empty() || !self.router.sessions.is_empty() {
-            until = Some(until.map_or(self.next_sweep, |deadline| deadline.min(self.next_sweep)));
-        }
-        if let Some(again) = self.accept_again {
-            until = Some(until.map_or(again, |deadline| deadline.min(again)));
-        }
+        let is_asked = self.endpoint.as_ref().is_some_and(Endpoint::is_watched);
+        let watched = is_asked || !self.links.is_empty() || !self.router.sessions.is_empty();
+        let until = [
+            Some(self.router.monitor.next_probe()),
+            self.router.inbox.next_deadline(),
+            self.router.jobs.next_deadline(),
+            self.accept_again,
+            watched.then_some(self.next_sweep),
+            // What runs may have something to tell.
+            (!self.router.inbox.is_empty()).then_some(self.next_news),
+        ];
+        let until = until.into_iter().flatten().min();
         let timeout = if self.again.is_empty() {
             until.map(|deadline| deadline.saturating_duration_since(now))
         } else {
@@ -163,6 +162,10 @@ impl Server {
         match event.token() {
             LISTENER => self.accept(now),
             WAKER => {}
+            token if self.endpoint.as_ref().is_some_and(|endpoint| endpoint.owns(token)) => {
+                let Server { poll, endpoint: Some(endpoint), router, .. } = self else { return };
+                endpoint.handle(token, poll.registry(), |page| router.page(page, now), now);
+            }
             Token(number) => {
                 let key = ConnectionKey(number);
                 if event.is_writable() {
@@ -202,7 +205,7 @@ impl Server {
     }
 
     fn welcome(&mut self, stream: TcpStream, now: Instant) {
-        let most = self.router.settings.max_connections as usize;
+        let most = self.router.settings.limits.max_connections as usize;
         if self.links.len() >= most + REFUSALS {
             return;
         }
@@ -218,7 +221,7 @@ impl Server {
         }
         let handshake = Handshake::new(Nonce(nonce));
         let greeting = to_raw_value(&handshake.greeting(&self.router.identity)).expect("a greeting is plain JSON");
-        let max_unread = self.router.settings.max_unread_mib as usize * 1024 * 1024;
+        let max_unread = self.router.settings.limits.max_unread_mib as usize * 1024 * 1024;
         let mut connection = Connection::new(stream, max_unread, now);
         // Readiness is told by edges, so both can be asked for once and for all.
         let interest = Interest::READABLE | Interest::WRITABLE;
@@ -235,7 +238,7 @@ impl Server {
     }
 
     fn refusal(&self) -> Vec<u8> {
-        let limit = self.router.settings.max_connections;
+        let limit = self.router.settings.limits.max_connections;
         let text = format!("{limit} connections are open, the setting max_connections; close one, or raise it");
         error_frame(None, &WireError::new(Kind::TooManyConnections, text).with("limit", limit))
     }
@@ -248,8 +251,7 @@ impl Server {
             self.again.insert(key);
         }
         if let Some(foreign) = link.connection.foreign() {
-            self.push(key, Lane::Control, foreign.answer(), now)?;
-            self.say_goodbye(key, now)?;
+            self.turn_away(key, foreign, now)?;
         } else {
             self.route(key, now)?;
         }
@@ -263,10 +265,18 @@ impl Server {
             match link.connection.next_frame() {
                 Ok(None) => return Ok(()),
                 Ok(Some(frame)) => {
-                    let step = self.router.message(key, &mut link.phase, frame, now);
-                    self.take_step(key, step, now)?;
+                    let (frames, next) = self.router.message(key, &mut link.phase, frame, now);
+                    if next == Next::Welcome {
+                        link.connection.authenticated();
+                        self.renew_roster();
+                    }
+                    self.send_all(frames, now);
+                    if next == Next::Close {
+                        return self.say_goodbye(key, now);
+                    }
                 }
                 Err(error) => {
+                    self.router.metrics.refused(Kind::TooLarge);
                     let error = WireError::new(Kind::TooLarge, error.to_string());
                     self.push(key, Lane::Control, error_frame(None, &error), now)?;
                     return self.say_goodbye(key, now);
@@ -275,30 +285,30 @@ impl Server {
         }
     }
 
-    fn take_step(&mut self, key: ConnectionKey, step: Step, now: Instant) -> Result<(), Closing> {
-        match step {
-            Step::Nothing => Ok(()),
-            Step::Answer(lane, bytes) => self.push(key, lane, bytes, now),
-            Step::Both(first, second) => {
-                self.push(key, Lane::Control, first, now)?;
-                self.push(key, Lane::Control, second, now)
-            }
-            Step::Welcome(bytes) => {
-                if let Some(link) = self.links.get_mut(&key) {
-                    link.connection.authenticated();
-                }
-                self.renew_roster();
-                self.push(key, Lane::Control, bytes, now)
-            }
-            Step::Close(bytes) => {
-                self.push(key, Lane::Control, bytes, now)?;
-                self.say_goodbye(key, now)
-            }
+    fn turn_away(&mut self, key: ConnectionKey, foreign: Foreign, now: Instant) -> Result<(), Closing> {
+        self.router.metrics.refused(Kind::ParseError);
+        self.push(key, Lane::Control, foreign.answer(), now)?;
+        self.say_goodbye(key, now)
+    }
+
+    /// Send frames, each on its connection; one that cannot take its frame is closed.
+    fn send_all(&mut self, frames: Vec<Outgoing>, now: Instant) {
+        for Outgoing { connection, lane, bytes } in frames {
+            self.guarded(connection, now, |server| server.push(connection, lane, bytes, now));
         }
     }
 
     fn push(&mut self, key: ConnectionKey, lane: Lane, bytes: Vec<u8>, now: Instant) -> Result<(), Closing> {
         let Some(link) = self.links.get_mut(&key) else { return Ok(()) };
+        if let Phase::Open(origin) = &link.phase {
+            self.router.sessions.sent(origin.session, bytes.len(), now);
+        }
+        let kind = match lane {
+            Lane::Control => FrameKind::Control,
+            Lane::Main => FrameKind::Main,
+            Lane::News => FrameKind::Notification,
+        };
+        self.router.metrics.frame_out(kind, bytes.len());
         link.connection.push(lane, bytes, now)?;
         self.send(key, now)
     }
@@ -320,17 +330,48 @@ impl Server {
         }
     }
 
-    /// Send what other threads have left.
+    /// Send and keep what other threads have left.
     fn deliver(&mut self, now: Instant) {
-        for Outgoing { connection, bytes } in self.shared.outbox.take() {
-            self.guarded(connection, now, |server| server.push(connection, Lane::Main, bytes, now));
+        for parcel in self.shared.outbox.take() {
+            match parcel {
+                Parcel::Frame(frame) => self.send_all(vec![frame], now),
+                Parcel::News(job, news) => self.send_all(self.router.jobs.news(job, &news), now),
+                Parcel::Outcome(job, outcome) => {
+                    let frames = self.router.jobs.end(job, outcome, now);
+                    self.send_all(frames, now);
+                }
+                Parcel::Answer(key, answer) => self.router.cache.keep(key, answer, now),
+            }
+        }
+    }
+
+    /// Tell what running requests have written and how far they have come, to those who read what they are sent.
+    fn tell_news(&mut self, now: Instant) {
+        if now < self.next_news {
+            return;
+        }
+        self.next_news = now + PERIOD;
+        for ticket in self.shared.feed.tickets() {
+            let readers = match self.router.inbox.destination(ticket) {
+                Some(Destination::Caller(address)) => vec![address],
+                Some(Destination::Job(job)) => self.router.jobs.waiters(job).to_vec(),
+                Some(Destination::Nobody) | None => Vec::new(),
+            };
+            let unread = |connection| self.links.get(connection).map_or(0, |link: &Link| link.connection.unread());
+            if readers.iter().any(|address| unread(&address.connection) > NEWS_UNREAD_BYTES) {
+                continue;
+            }
+            let news = self.shared.feed.take(ticket);
+            for address in readers {
+                self.send_all(news_frames(&address, news.clone()), now);
+            }
         }
     }
 
     fn answer_ended(&mut self, ended: Vec<Ended>, now: Instant) {
-        for Ended { address, error } in ended {
-            let bytes = error_frame(Some(&address.id), &error);
-            self.guarded(address.connection, now, |server| server.push(address.connection, Lane::Main, bytes, now));
+        for ended in ended {
+            let frames = self.router.tell(ended, now);
+            self.send_all(frames, now);
         }
     }
 
@@ -340,18 +381,33 @@ impl Server {
         if self.accept_again.is_some_and(|again| again <= now) {
             self.accept(now);
         }
+        if now >= self.router.monitor.next_probe() {
+            self.router.probe(now);
+        }
         if now < self.next_sweep {
             return;
         }
         self.next_sweep = now + SWEEP;
-        let stall = self.router.settings.stall();
-        let is_lost = |link: &Link| link.phase.is_overdue(now) || link.connection.check_time(stall, now).is_err();
-        let lost: Vec<ConnectionKey> =
-            self.links.iter().filter(|(_, link)| is_lost(link)).map(|(key, _)| *key).collect();
-        for key in lost {
+        if let Some(endpoint) = &mut self.endpoint {
+            endpoint.check_time(self.poll.registry(), now);
+        }
+        self.close_lost(now);
+        let frames = self.router.watch_clock(now);
+        self.send_all(frames, now);
+    }
+
+    /// Close connections that stand still.
+    fn close_lost(&mut self, now: Instant) {
+        let limits = &self.router.settings.limits;
+        let (hello, stall, idle) = (limits.hello(), limits.stall(), limits.idle());
+        let is_lost = |key: ConnectionKey, link: &Link| {
+            let is_idle = || link.connection.is_idle(idle, now) && !self.router.has_in_flight(key);
+            link.phase.is_overdue(hello, now) || link.connection.check_time(stall, now).is_err() || is_idle()
+        };
+        let lost = self.links.iter().filter(|(key, link)| is_lost(**key, link)).map(|(key, _)| *key);
+        for key in lost.collect::<Vec<_>>() {
             self.close(key, now);
         }
-        self.router.expire_sessions(now);
     }
 
     fn close(&mut self, key: ConnectionKey, now: Instant) {
@@ -387,7 +443,9 @@ impl Server {
         self.deliver(start);
         let ended = self.router.inbox.close();
         self.answer_ended(ended, start);
-        let until = start + self.router.settings.drain();
+        let frames = self.router.jobs.close();
+        self.send_all(frames, start);
+        let until = start + self.router.settings.limits.drain();
         loop {
             let now = Instant::now();
             self.deliver(now);

@@ -1,106 +1,14 @@
-//! Who the clients are: the handshake that lets one in, and the record that outlives its connections.
+//! The records of the clients: each outlives its connections for a while, and all together are bounded.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::time::{Duration, Instant};
 
-use spindle_protocol::envelope::{Request, check_client_id, check_label};
 use spindle_protocol::error::{Kind, WireError};
-use spindle_protocol::hello::{ClientInfo, Greeting, Hello, Nonce, Role, Token, Transcript, Welcome};
-use spindle_protocol::json::Object;
-use spindle_protocol::limits::PROTOCOL_VERSIONS;
-use spindle_protocol::method::read_params;
+use spindle_protocol::hello::ClientInfo;
 
-/// Who this server is.
-#[derive(Clone, Debug)]
-pub struct Identity {
-    /// New at each start.
-    pub instance: String,
-    /// The secret of the instance file.
-    pub token: Token,
-    /// The port that it listens on.
-    pub port: u16,
-    /// Spindle's version.
-    pub version: String,
-    /// Blender's version.
-    pub blender: String,
-}
-
-/// One connection's way in: the nonce it was greeted with, good for one hello.
-#[derive(Debug)]
-pub struct Handshake {
-    nonce: Nonce,
-}
-
-impl Handshake {
-    /// A handshake with a fresh nonce.
-    pub fn new(nonce: Nonce) -> Handshake {
-        Handshake { nonce }
-    }
-
-    /// What to say first.
-    pub fn greeting(&self, identity: &Identity) -> Greeting {
-        Greeting {
-            name: "spindle".to_owned(),
-            protocol: PROTOCOL_VERSIONS,
-            instance: identity.instance.clone(),
-            nonce: self.nonce.to_hex(),
-        }
-    }
-
-    /// Check the first request.
-    ///
-    /// # Errors
-    /// `not_authenticated`, `invalid_params`, `version_mismatch` or `bad_proof`; the connection is
-    /// to be closed after any of them.
-    pub fn accept(&self, request: &Request, identity: &Identity) -> Result<(ClientInfo, Welcome), WireError> {
-        if request.method != "hello" {
-            let text = format!("the first request must be hello, with a proof; got {:?}", request.method);
-            return Err(WireError::new(Kind::NotAuthenticated, text));
-        }
-        let hello: Hello = read_params(&request.params)?;
-        let Object(client) = hello.client;
-        check_version(hello.protocol)?;
-        let invalid = |member: &str, text| WireError::new(Kind::InvalidParams, format!("params.{member}: {text}"));
-        check_client_id(client.id.clone()).map_err(|text| invalid("client.id", text))?;
-        check_label(client.name.clone()).map_err(|text| invalid("client.name", text))?;
-        check_label(client.version.clone()).map_err(|text| invalid("client.version", text))?;
-        let client_nonce = Nonce::from_hex(&hello.nonce)
-            .ok_or_else(|| invalid("nonce", "expected 64 hexadecimal digits".to_owned()))?;
-        let transcript = Transcript {
-            server_nonce: self.nonce,
-            client_nonce,
-            instance: &identity.instance,
-            port: identity.port,
-            client_id: &client.id,
-        };
-        transcript.verify(Role::Client, &identity.token, &hello.proof).map_err(|error| {
-            WireError::new(Kind::BadProof, format!("{error}; read the token from this server's instance file"))
-        })?;
-        let welcome = Welcome {
-            protocol: hello.protocol,
-            instance: identity.instance.clone(),
-            version: identity.version.clone(),
-            blender: identity.blender.clone(),
-            proof: transcript.prove(Role::Server, &identity.token),
-        };
-        Ok((client, welcome))
-    }
-}
-
-fn check_version(version: u32) -> Result<(), WireError> {
-    let [least, most] = PROTOCOL_VERSIONS;
-    let update = match version {
-        v if v < least => "the client",
-        v if v > most => "Spindle in Blender",
-        _ => return Ok(()),
-    };
-    let text = format!("the client speaks protocol {version}, this server {least} to {most}; update {update}");
-    Err(WireError::new(Kind::VersionMismatch, text).with("protocol", vec![least, most]))
-}
-
-/// A session's number, never used again.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct SessionKey(pub u64);
+use crate::bucket::Bucket;
+use crate::keys::SessionKey;
+use crate::limits::{Limits, Row};
 
 /// The server's record of a client.
 #[derive(Clone, Debug)]
@@ -109,23 +17,75 @@ pub struct Session {
     pub client: ClientInfo,
     /// Its connections now.
     pub connections: usize,
-    /// When the last one closed; meaningless while there are some.
+    /// Its requests that were within its budget, since the session began.
+    pub requests: u64,
+    budget: Budget,
+    /// When the last connection closed; meaningless while there are some.
     idle_since: Instant,
 }
 
-/// All sessions, bounded.
+/// What a client may use in a minute. It lives as long as the client's session, so that a client
+/// that connects anew has no new budget, and none is left behind (BUG-010).
+#[derive(Clone, Debug)]
+struct Budget {
+    requests: Bucket,
+    bytes_in: Bucket,
+    bytes_out: Bucket,
+}
+
+impl Budget {
+    fn new(limits: &Limits, now: Instant) -> Budget {
+        let bytes = |mebibytes| u64::from(mebibytes) * 1024 * 1024;
+        Budget {
+            requests: Bucket::per_minute(limits.requests_per_minute.into(), now),
+            bytes_in: Bucket::per_minute(bytes(limits.in_mib_per_minute), now),
+            bytes_out: Bucket::per_minute(bytes(limits.out_mib_per_minute), now),
+        }
+    }
+
+    /// Pay for a request of so many bytes, or learn which setting is in the way, and how long; nothing
+    /// is paid then. What was sent is paid already, but a debt must be repaid first.
+    fn spend(&mut self, bytes: u64, now: Instant) -> Result<(), (&'static str, Duration)> {
+        let waits = [
+            ("requests_per_minute", self.requests.wait(1, now)),
+            ("in_mib_per_minute", self.bytes_in.wait(bytes, now)),
+            ("out_mib_per_minute", self.bytes_out.wait(0, now)),
+        ];
+        let longest = waits.into_iter().max_by_key(|(_, wait)| *wait);
+        if let Some(refusal) = longest.filter(|(_, wait)| !wait.is_zero()) {
+            return Err(refusal);
+        }
+        self.requests.charge(1, now);
+        self.bytes_in.charge(bytes, now);
+        Ok(())
+    }
+}
+
+/// All sessions, bounded (SESSION_STORE).
 #[derive(Debug)]
 pub struct Sessions {
-    most: usize,
+    limits: Limits,
     next: u64,
     by_client: HashMap<String, SessionKey>,
     records: HashMap<SessionKey, Session>,
+    /// The sessions without a connection, and since when.
+    idle: BTreeSet<(Instant, SessionKey)>,
+    forgotten: Vec<SessionKey>,
+    underflows: u64,
 }
 
 impl Sessions {
-    /// No sessions, and room for `most`.
-    pub fn new(most: usize) -> Sessions {
-        Sessions { most, next: 0, by_client: HashMap::new(), records: HashMap::new() }
+    /// No sessions, and room for `max_sessions`.
+    pub fn new(limits: &Limits) -> Sessions {
+        Sessions {
+            limits: limits.clone(),
+            next: 0,
+            by_client: HashMap::new(),
+            records: HashMap::new(),
+            idle: BTreeSet::new(),
+            forgotten: Vec::new(),
+            underflows: 0,
+        }
     }
 
     /// A client connects: its session goes on, or a new one begins.
@@ -135,37 +95,67 @@ impl Sessions {
     pub fn join(&mut self, client: ClientInfo, now: Instant) -> Result<SessionKey, WireError> {
         let known = self.by_client.get(&client.id).copied();
         if let Some((key, session)) = known.and_then(|key| Some((key, self.records.get_mut(&key)?))) {
+            self.idle.remove(&(session.idle_since, key));
             session.connections += 1;
             session.client = client;
             return Ok(key);
         }
-        if self.records.len() >= self.most {
-            self.forget_oldest()?;
-        }
+        self.make_room()?;
         let key = SessionKey(self.next);
         self.next += 1;
         self.by_client.insert(client.id.clone(), key);
-        self.records.insert(key, Session { client, connections: 1, idle_since: now });
+        let budget = Budget::new(&self.limits, now);
+        self.records.insert(key, Session { client, connections: 1, requests: 0, budget, idle_since: now });
         Ok(key)
     }
 
     /// One connection of a session has closed.
     pub fn leave(&mut self, key: SessionKey, now: Instant) {
-        if let Some(session) = self.records.get_mut(&key) {
-            session.connections = session.connections.saturating_sub(1);
+        let Some(session) = self.records.get_mut(&key) else { return };
+        let Some(left) = session.connections.checked_sub(1) else {
+            self.underflows += 1;
+            return;
+        };
+        session.connections = left;
+        if left == 0 {
             session.idle_since = now;
+            self.idle.insert((now, key));
         }
     }
 
-    /// Forget clients that have been gone for longer than `ttl`.
-    pub fn expire(&mut self, ttl: Duration, now: Instant) {
-        self.records.retain(|_, session| {
-            let keep = session.connections > 0 || now.saturating_duration_since(session.idle_since) < ttl;
-            if !keep {
-                self.by_client.remove(&session.client.id);
-            }
-            keep
-        });
+    /// A request of so many bytes has come: pay for it from the client's budget.
+    ///
+    /// # Errors
+    /// `rate_limited`, when the budget has not enough left; nothing is paid.
+    pub fn spend(&mut self, key: SessionKey, bytes_in: usize, now: Instant) -> Result<(), WireError> {
+        let Some(session) = self.records.get_mut(&key) else { return Ok(()) };
+        let paid = session.budget.spend(bytes_in as u64, now);
+        paid.map_err(|(setting, wait)| rate_limited(&self.limits, setting, wait))?;
+        session.requests += 1;
+        Ok(())
+    }
+
+    /// So many bytes are sent to a client. They are paid in any case, as an answer is owed; a debt
+    /// keeps further requests out for a while.
+    pub fn sent(&mut self, key: SessionKey, bytes_out: usize, now: Instant) {
+        if let Some(session) = self.records.get_mut(&key) {
+            session.budget.bytes_out.charge(bytes_out as u64, now);
+        }
+    }
+
+    /// Forget clients that have been gone for longer than `session_ttl_s`.
+    pub fn expire(&mut self, now: Instant) {
+        let ttl = self.limits.session_ttl();
+        while let Some((since, key)) = self.idle.first().copied()
+            && now.saturating_duration_since(since) >= ttl
+        {
+            self.forget(key);
+        }
+    }
+
+    /// The sessions that were forgotten since the last call, to make room or for their age.
+    pub fn take_forgotten(&mut self) -> Vec<SessionKey> {
+        std::mem::take(&mut self.forgotten)
     }
 
     /// The record of a session.
@@ -188,121 +178,189 @@ impl Sessions {
         self.records.is_empty()
     }
 
-    fn forget_oldest(&mut self) -> Result<(), WireError> {
-        let idle = self.records.iter().filter(|(_, session)| session.connections == 0);
-        let oldest = idle.min_by_key(|(_, session)| session.idle_since).map(|(key, _)| *key);
-        match oldest.and_then(|key| self.records.remove(&key)) {
-            Some(session) => {
-                self.by_client.remove(&session.client.id);
-                Ok(())
-            }
-            None => {
-                let text = format!("{} clients are connected, the setting max_sessions; close one", self.most);
-                Err(WireError::new(Kind::TooManyConnections, text).with("limit", self.most))
-            }
+    /// How often a connection left a session that had none; anything but 0 is a fault of ours.
+    pub fn underflows(&self) -> u64 {
+        self.underflows
+    }
+
+    /// Where there is no room, forget the oldest tenth of the disconnected sessions: a crowd of
+    /// newcomers then need not make room one by one.
+    fn make_room(&mut self) -> Result<(), WireError> {
+        let most = self.limits.max_sessions;
+        if self.records.len() < most as usize {
+            return Ok(());
+        }
+        if self.idle.is_empty() {
+            let text = format!("{most} clients are connected, the setting max_sessions; close one, or raise it");
+            let error = WireError::new(Kind::TooManyConnections, text);
+            return Err(error.with("limit", most).with("setting", "max_sessions"));
+        }
+        let tenth = self.idle.len().div_ceil(10);
+        let oldest: Vec<SessionKey> = self.idle.iter().take(tenth).map(|(_, key)| *key).collect();
+        for key in oldest {
+            self.forget(key);
+        }
+        Ok(())
+    }
+
+    fn forget(&mut self, key: SessionKey) {
+        if let Some(session) = self.records.remove(&key) {
+            self.by_client.remove(&session.client.id);
+            self.idle.remove(&(session.idle_since, key));
+            self.forgotten.push(key);
         }
     }
+}
+
+fn rate_limited(limits: &Limits, setting: &str, wait: Duration) -> WireError {
+    let limit = Row::find(setting).expect("it is a row of the table").get(limits) as u64;
+    let retry_after_ms =
+        u64::try_from(wait.as_nanos().div_ceil(1_000_000)).expect("a bucket's wait is two minutes at most");
+    let text = format!("this client has used up its {setting}, which is {limit}; try again in {retry_after_ms} ms");
+    let error = WireError::new(Kind::RateLimited, text);
+    error.with("limit", limit).with("setting", setting).with("retry_after_ms", retry_after_ms)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn identity() -> Identity {
-        Identity {
-            instance: "i".to_owned(),
-            token: Token::new([7; 32]),
-            port: 5000,
-            version: "0.1.0".to_owned(),
-            blender: "5.2".to_owned(),
-        }
+    fn client(id: impl ToString) -> ClientInfo {
+        ClientInfo { id: id.to_string(), name: "test".to_owned(), version: "1".to_owned() }
     }
 
-    fn client(id: &str) -> ClientInfo {
-        ClientInfo { id: id.to_owned(), name: "test".to_owned(), version: "1".to_owned() }
+    fn sessions(change: impl FnOnce(&mut Limits)) -> (Sessions, Instant) {
+        let mut limits = Limits::default();
+        change(&mut limits);
+        (Sessions::new(&limits), Instant::now())
     }
 
-    fn hello(handshake: &Handshake, change: impl Fn(&mut serde_json::Value)) -> Result<Welcome, WireError> {
-        let transcript = Transcript {
-            server_nonce: handshake.nonce,
-            client_nonce: Nonce([2; 32]),
-            instance: "i",
-            port: 5000,
-            client_id: "c",
-        };
-        let mut message = serde_json::json!({"jsonrpc": "2.0", "id": 1, "method": "hello", "params": {
-            "protocol": 1, "client": client("c"), "nonce": Nonce([2; 32]).to_hex(),
-            "proof": transcript.prove(Role::Client, &Token::new([7; 32])),
-        }});
-        change(&mut message);
-        let request = Request::parse(message.to_string().as_bytes()).expect("a request");
-        let (_, welcome) = handshake.accept(&request, &identity())?;
-        transcript.verify(Role::Server, &Token::new([7; 32]), &welcome.proof).expect("the server knows the token");
-        Ok(welcome)
-    }
-
-    /// SECRETS: only who knows the token gets in, and each refusal says why.
-    #[test]
-    fn hellos() {
-        let handshake = Handshake::new(Nonce([1; 32]));
-        hello(&handshake, |_| {}).expect("an honest hello");
-        let echo = Transcript {
-            server_nonce: Nonce([1; 32]),
-            client_nonce: Nonce([2; 32]),
-            instance: "i",
-            port: 5000,
-            client_id: "c",
-        }
-        .prove(Role::Server, &Token::new([7; 32]));
-        let rows: [(&str, serde_json::Value, Kind, &str); 9] = [
-            ("/method", "ping".into(), Kind::NotAuthenticated, "hello"),
-            ("/params/protocol", 0.into(), Kind::VersionMismatch, "update the client"),
-            ("/params/protocol", 2.into(), Kind::VersionMismatch, "update Spindle"),
-            ("/params/proof", "00".repeat(32).into(), Kind::BadProof, "token"),
-            ("/params/proof", echo.into(), Kind::BadProof, "token"),
-            ("/params/nonce", "x".into(), Kind::InvalidParams, "params.nonce: expected 64"),
-            ("/params/client/id", "a b".into(), Kind::InvalidParams, "params.client.id: expected 1 to 128"),
-            ("/params/client/name", "".into(), Kind::InvalidParams, "params.client.name"),
-            ("/params/client", serde_json::json!(["c", "t", "1"]), Kind::InvalidParams, "expected an object"),
-        ];
-        for (pointer, value, kind, part) in rows {
-            let error = hello(&handshake, |message| *message.pointer_mut(pointer).expect(pointer) = value.clone())
-                .expect_err(pointer);
-            assert_eq!(error.data.kind, kind, "{pointer}: {error}");
-            assert!(error.message.contains(part), "{pointer}: {error}");
-        }
-        hello(&Handshake::new(Nonce([3; 32])), |message| {
-            // A replay: the proof was made for another greeting.
-            let recorded = Transcript {
-                server_nonce: Nonce([1; 32]),
-                client_nonce: Nonce([2; 32]),
-                instance: "i",
-                port: 5000,
-                client_id: "c",
-            };
-            message["params"]["proof"] = recorded.prove(Role::Client, &Token::new([7; 32])).into();
-        })
-        .expect_err("a replay");
+    fn seconds(seconds: u64) -> Duration {
+        Duration::from_secs(seconds)
     }
 
     #[test]
-    fn sessions_are_bounded_and_outlive_connections() {
-        let start = Instant::now();
-        let later = |seconds| start + Duration::from_secs(seconds);
-        let mut sessions = Sessions::new(2);
+    fn sessions_outlive_connections() {
+        let (mut sessions, start) = sessions(|limits| limits.session_ttl_s = 300.0);
         let a = sessions.join(client("a"), start).expect("room");
-        let b = sessions.join(client("b"), start).expect("room");
         assert_eq!(sessions.join(client("a"), start).expect("the same"), a);
-        assert_eq!(sessions.join(client("c"), start).expect_err("full").data.kind, Kind::TooManyConnections);
-        sessions.leave(a, later(1));
-        sessions.leave(b, later(2));
-        let c = sessions.join(client("c"), later(3)).expect("b is forgotten, a has a connection");
-        assert!(sessions.get(b).is_none() && sessions.get(a).is_some());
-        sessions.leave(a, later(4));
-        sessions.expire(Duration::from_secs(300), later(303));
-        assert_eq!(sessions.len(), 2);
-        sessions.expire(Duration::from_secs(300), later(304));
-        assert!(sessions.get(a).is_none() && sessions.get(c).is_some());
-        assert_ne!(sessions.join(client("a"), later(305)).expect("room"), a, "keys are never used again");
+        sessions.leave(a, start);
+        sessions.expire(start + seconds(1_000));
+        assert_eq!(sessions.get(a).expect("one connection is left").connections, 1);
+        sessions.leave(a, start + seconds(1_000));
+        sessions.expire(start + seconds(1_299));
+        assert_eq!(sessions.join(client("a"), start + seconds(1_299)).expect("in time"), a);
+        sessions.leave(a, start + seconds(1_300));
+        sessions.expire(start + seconds(1_600));
+        assert!(sessions.is_empty() && sessions.idle.is_empty() && sessions.by_client.is_empty());
+        assert_eq!((sessions.take_forgotten(), sessions.take_forgotten()), (vec![a], vec![]));
+        assert_ne!(sessions.join(client("a"), start).expect("room"), a, "keys are never used again");
+    }
+
+    /// SESSION_STORE: when full, the oldest tenth of the disconnected sessions goes, one at least; where
+    /// all are live the new one is refused.
+    #[test]
+    fn a_full_store() {
+        // Of so many disconnected sessions, so many go.
+        for (idle, gone) in [(0, 0), (1, 1), (9, 1), (10, 1), (11, 2), (95, 10), (100, 10)] {
+            let (mut sessions, start) = sessions(|limits| limits.max_sessions = 100);
+            let keys: Vec<_> = (0..100).map(|id| sessions.join(client(id), start).expect("room")).collect();
+            // The last to come is the first to leave, so that age is not the order of arrival.
+            for (time, key) in keys.iter().rev().take(idle).enumerate() {
+                sessions.leave(*key, start + seconds(time as u64));
+            }
+            let newcomer = sessions.join(client("new"), start + seconds(200));
+            let oldest: Vec<_> = keys.iter().rev().take(gone).copied().collect();
+            assert_eq!(sessions.take_forgotten(), oldest);
+            assert_eq!(sessions.len(), 100 - gone + usize::from(gone > 0));
+            if let Err(error) = newcomer {
+                assert_eq!(
+                    (gone, error.data.kind, &error.data.details["limit"]),
+                    (0, Kind::TooManyConnections, &100.into())
+                );
+                assert_eq!(sessions.join(client(7), start).expect("it is known"), keys[7]);
+            }
+        }
+    }
+
+    /// SESSION_STORE: a look for stale sessions costs the same however many there are.
+    #[test]
+    fn stale_sessions_are_found_without_a_scan() {
+        let (mut sessions, start) = sessions(|limits| limits.max_sessions = 100_000);
+        for id in 0..100_000 {
+            let key = sessions.join(client(id), start).expect("room");
+            sessions.leave(key, start);
+        }
+        let begun = Instant::now();
+        for _ in 0..10_000 {
+            sessions.expire(start + seconds(1));
+        }
+        assert!(begun.elapsed() < seconds(2), "a scan takes a thousand times as long: {:?}", begun.elapsed());
+        sessions.expire(start + seconds(300));
+        assert!(sessions.is_empty());
+    }
+
+    /// BUG-004: each budget is enforced, and the refusal names the limit, its value and the wait.
+    #[test]
+    fn budgets() {
+        const MIB: usize = 1024 * 1024;
+        type Change = fn(&mut Limits);
+        /// The setting, its value, and the milliseconds to wait.
+        type Refusal = Option<(&'static str, u64, u64)>;
+        // The second of two requests of so many bytes, with so many bytes sent in between.
+        let rows: [(Change, usize, usize, Refusal); 5] = [
+            (|_| {}, 73 * MIB, 73 * MIB, None),
+            (|limits| limits.requests_per_minute = 1, 0, 0, Some(("requests_per_minute", 1, 60_000))),
+            (|limits| limits.in_mib_per_minute = 100, 60 * MIB, 0, Some(("in_mib_per_minute", 100, 12_000))),
+            (|limits| limits.out_mib_per_minute = 100, 0, 100 * MIB, None),
+            (|limits| limits.out_mib_per_minute = 100, 0, 150 * MIB, Some(("out_mib_per_minute", 100, 30_000))),
+        ];
+        for (change, bytes_in, bytes_out, expected) in rows {
+            let (mut sessions, start) = sessions(change);
+            let (key, other) = (sessions.join(client("a"), start), sessions.join(client("b"), start));
+            let (key, other) = (key.expect("room"), other.expect("room"));
+            sessions.spend(key, bytes_in, start).expect("the budget is full");
+            sessions.sent(key, bytes_out / 2, start);
+            sessions.sent(key, bytes_out / 2, start);
+            let refused = sessions.spend(key, bytes_in, start).err();
+            assert_eq!(sessions.get(key).expect("there").requests, 1 + u64::from(refused.is_none()));
+            sessions.spend(other, bytes_in, start).expect("each has its own");
+            let Some((setting, limit, wait)) = expected else {
+                assert_eq!(refused, None);
+                continue;
+            };
+            let error = refused.expect(setting);
+            let details = &error.data.details;
+            assert_eq!((error.data.kind, error.data.retryable), (Kind::RateLimited, true));
+            assert_eq!((&details["setting"], &details["retry_after_ms"]), (&setting.into(), &wait.into()));
+            assert_eq!(details["limit"].as_u64(), Some(limit));
+            for part in [setting, &format!("which is {limit}"), &format!("in {wait} ms")] {
+                assert!(error.message.contains(part), "{error}");
+            }
+            let before = start + Duration::from_millis(wait - 1);
+            sessions.spend(key, bytes_in, before).expect_err("too early");
+            sessions.spend(key, bytes_in, before + Duration::from_millis(1)).expect("when it says");
+        }
+    }
+
+    /// BUG-010: a budget lives and dies with its session, and connections are never counted below zero.
+    #[test]
+    fn budgets_outlive_connections_and_die_with_sessions() {
+        let (mut sessions, start) = sessions(|limits| limits.requests_per_minute = 1);
+        let a = sessions.join(client("a"), start).expect("room");
+        sessions.spend(a, 0, start).expect("a full bucket");
+        sessions.leave(a, start);
+        assert_eq!(sessions.join(client("a"), start).expect("known"), a);
+        sessions.spend(a, 0, start).expect_err("connecting anew brings nothing");
+        for underflows in [0, 1, 2] {
+            sessions.leave(a, start);
+            assert_eq!((sessions.get(a).expect("there").connections, sessions.underflows()), (0, underflows));
+        }
+        sessions.expire(start + seconds(300));
+        assert!(sessions.is_empty(), "a session has the only reference to its budget");
+        sessions.spend(a, 0, start).expect("a session that is gone owes nothing");
+        sessions.sent(a, 1, start);
+        sessions.leave(a, start);
+        assert!(sessions.is_empty() && sessions.idle.is_empty());
     }
 }

@@ -9,10 +9,12 @@ use std::time::{Duration, Instant};
 use model::{Model, Stage};
 use proptest::prelude::*;
 use serde_json::json;
-use spindle_core::admit::{ConnectionKey, Origin, Unchecked};
-use spindle_core::inbox::{Address, Ended, Inbox, InboxLimits, StopCause, Ticket};
+use spindle_core::admit::{Origin, Unchecked};
+use spindle_core::inbox::{Destination, Ended, Inbox, StopCause};
+use spindle_core::keys::{Address, ConnectionKey, JobKey, SessionKey, Ticket};
+use spindle_core::load::InboxLimits;
+use spindle_core::metrics::Metrics;
 use spindle_core::overview::{RECENT, Verdict};
-use spindle_core::session::SessionKey;
 use spindle_protocol::envelope::{Request, RequestId};
 use spindle_protocol::error::{Kind, Started};
 use spindle_protocol::method::find;
@@ -20,12 +22,13 @@ use spindle_protocol::methods::control::{CancelOutcome, State};
 
 const SESSIONS: usize = 3;
 const CONNECTIONS: usize = 6;
-const LIMITS: InboxLimits = InboxLimits { queued: 8, in_flight: 4, bytes: 400 };
+const LIMITS: InboxLimits =
+    InboxLimits { queued: 8, in_flight: 4, session_in_flight: 6, session_queued: 5, bytes: 400, samples: 100 };
 
 /// One thing that happens. A `pick` chooses among all tickets so far, ended ones included.
 #[derive(Clone, Debug)]
 enum Step {
-    Reserve { slot: usize, id: u64, blob: usize, deadline_ms: Option<u64> },
+    Reserve { slot: usize, id: u64, blob: usize, deadline_ms: Option<u64>, detached: bool },
     Fill { pick: prop::sample::Index },
     Refuse { pick: prop::sample::Index },
     Take,
@@ -40,9 +43,11 @@ enum Step {
 fn step() -> impl Strategy<Value = Step> {
     let (slot, id) = (0..CONNECTIONS, 0..5u64);
     let pick = any::<prop::sample::Index>;
-    let reserve = (slot.clone(), id.clone(), 0..120usize, prop::option::of(1..20u64));
+    let reserve = (slot.clone(), id.clone(), 0..120usize, prop::option::of(1..20u64), prop::bool::weighted(0.2));
     prop_oneof![
-        12 => reserve.prop_map(|(slot, id, blob, deadline_ms)| Step::Reserve { slot, id, blob, deadline_ms }),
+        12 => reserve.prop_map(|(slot, id, blob, deadline_ms, detached)| {
+            Step::Reserve { slot, id, blob, deadline_ms, detached }
+        }),
         10 => pick().prop_map(|pick| Step::Fill { pick }),
         1 => pick().prop_map(|pick| Step::Refuse { pick }),
         10 => Just(Step::Take),
@@ -75,7 +80,7 @@ impl World {
         let mut model = Model::new(LIMITS);
         model.connected.clone_from(&slots);
         World {
-            inbox: Inbox::new(LIMITS),
+            inbox: Inbox::new(LIMITS, Arc::new(Metrics::new())),
             model,
             epoch: Instant::now(),
             now_ms: 0,
@@ -93,7 +98,9 @@ impl World {
 
     fn act(&mut self, step: &Step) {
         match step {
-            Step::Reserve { slot, id, blob, deadline_ms } => self.reserve(*slot, *id, *blob, *deadline_ms),
+            Step::Reserve { slot, id, blob, deadline_ms, detached } => {
+                self.reserve(*slot, *id, *blob, *deadline_ms, *detached);
+            }
             Step::Take => {
                 self.take();
             }
@@ -133,7 +140,7 @@ impl World {
         }
     }
 
-    fn reserve(&mut self, slot: usize, id: u64, blob: usize, deadline_ms: Option<u64>) {
+    fn reserve(&mut self, slot: usize, id: u64, blob: usize, deadline_ms: Option<u64>, detached: bool) {
         let method = find("file.new").expect("a method without a deadline of its own");
         let options = deadline_ms.map_or(json!({}), |ms| json!({"deadline_ms": ms}));
         let message = json!({"jsonrpc": "2.0", "id": id, "method": method.name, "options": options});
@@ -142,14 +149,22 @@ impl World {
         let origin = Origin { connection, session, client: Arc::from("model") };
         let received = self.at(self.now_ms);
         let request = Unchecked::new(request, vec![0; blob], method, origin, received, Duration::ZERO);
-        let result = self.inbox.reserve(&request).map_err(|error| {
+        let address = Address { connection, id: request.id().clone() };
+        let (to, own) = if detached {
+            (Destination::Job(JobKey(self.tickets.len() as u64)), None)
+        } else {
+            (Destination::Caller(address.clone()), Some(address.clone()))
+        };
+        let result = self.inbox.reserve(&request, own, to.clone()).map_err(|error| {
             let setting = error.data.details.get("setting").and_then(|it| it.as_str()).map(str::to_owned);
             (error.data.kind, setting)
         });
-        let expected = self.model.refusal(&request).map(|(kind, setting)| (kind, setting.map(str::to_owned)));
+        let expected = self.model.refusal(&request, detached).map(|(kind, setting)| (kind, setting.map(str::to_owned)));
         assert_eq!(result.clone().err(), expected);
-        let refused = self.inbox.refuse_duplicate(connection, request.id()).is_err();
-        assert_eq!(refused, result.is_ok() || expected.is_some_and(|(kind, _)| kind == Kind::DuplicateId));
+        let refused = self.inbox.refuse_duplicate(&address).is_err();
+        if !detached {
+            assert_eq!(refused, result.is_ok() || expected.is_some_and(|(kind, _)| kind == Kind::DuplicateId));
+        }
         let Ok(ticket) = result else { return };
         assert!(!self.tickets.contains(&ticket), "a ticket is never used again");
         self.tickets.push(ticket);
@@ -158,6 +173,8 @@ impl World {
             connection,
             session,
             id: request.id().clone(),
+            to,
+            detached,
             bytes: request.bytes(),
             deadline: deadline_ms.map(|ms| self.now_ms + ms),
             stage: Stage::Checking,
@@ -206,15 +223,13 @@ impl World {
     /// An end of a request; of one that has ended already, of one that is in check.
     fn finish(&mut self, ticket: Ticket) {
         let row = self.model.end(ticket);
-        let expected = row
-            .filter(|row| self.model.connected.contains(&row.connection))
-            .map(|row| Address { connection: row.connection, id: row.id });
-        assert_eq!(self.inbox.finish(ticket, Verdict::ok()), expected);
+        let expected = row.map(|row| self.model.destination(&row));
+        assert_eq!(self.inbox.finish(ticket, Verdict::ok()).map(|closed| closed.to), expected);
     }
 
     fn cancel(&mut self, connection: ConnectionKey, id: &RequestId) {
-        let (outcome, ended) = self.inbox.cancel(connection, id);
-        let ticket = self.model.rows.iter().find(|row| row.connection == connection && row.id == *id);
+        let (outcome, ended) = self.inbox.cancel(&Address { connection, id: id.clone() });
+        let ticket = self.model.rows.iter().find(|row| row.connection == connection && row.id == *id && !row.detached);
         let Some(ticket) = ticket.map(|row| row.ticket) else {
             assert_eq!((outcome, ended), (CancelOutcome::Finished, None));
             return;
@@ -224,7 +239,8 @@ impl World {
             None => {
                 self.model.end(ticket);
                 assert_eq!(outcome, CancelOutcome::Dequeued);
-                assert_ended(&ended.expect("an answer"), connection, id, Kind::Cancelled, Started::No);
+                let to = Destination::Caller(Address { connection, id: id.clone() });
+                assert_ended(&ended.expect("an answer"), &to, Kind::Cancelled, Started::No);
             }
         }
     }
@@ -243,7 +259,7 @@ impl World {
             } else {
                 let row = self.model.end(ticket).expect("it waits");
                 let ended = ended.next().expect("an answer");
-                assert_ended(ended, row.connection, &row.id, Kind::ExpiredInQueue, Started::No);
+                assert_ended(ended, &self.model.destination(&row), Kind::ExpiredInQueue, Started::No);
             }
         }
         assert_eq!(ended.next(), None);
@@ -254,7 +270,7 @@ impl World {
         let gone = self.slots[slot];
         self.inbox.disconnect(gone);
         let line: Vec<Ticket> =
-            self.model.rows.iter().filter(|row| row.connection == gone).map(|row| row.ticket).collect();
+            self.model.rows.iter().filter(|row| row.connection == gone && !row.detached).map(|row| row.ticket).collect();
         for ticket in line {
             if self.model.stop(ticket, StopCause::Cancelled).is_none() {
                 self.model.end(ticket);
@@ -285,6 +301,8 @@ impl World {
             self.model.note_ready();
         }
         self.compare();
+        assert_eq!(self.inbox.underflows(), 0, "BUG-010");
+        assert!(self.inbox.is_empty());
         assert!(self.model.rows.is_empty(), "left behind: {:?}", self.model.rows);
         assert_eq!(self.model.ended, self.tickets.len());
     }
@@ -296,16 +314,17 @@ impl World {
         for (ended, row) in ended.iter().zip(&self.model.rows) {
             let (kind, started) =
                 if row.is_running() { (Kind::Stopping, Started::Yes) } else { (Kind::ShuttingDown, Started::No) };
-            assert_ended(ended, row.connection, &row.id, kind, started);
+            assert_ended(ended, &self.model.destination(row), kind, started);
         }
         let overview = self.inbox.overview(Instant::now());
         assert_eq!((overview.queued, overview.running.len(), overview.state), (0, 0, State::Stopping));
         assert_eq!(overview.answered, self.tickets.len() as u64);
         for ticket in &self.tickets {
             assert_eq!(self.inbox.finish(*ticket, Verdict::ok()), None);
+            assert_eq!(self.inbox.abandon(*ticket), None);
         }
         while let Some((ticket, request)) = self.in_check.pop_first() {
-            assert_eq!(self.inbox.reserve(&request).expect_err("closed").data.kind, Kind::ShuttingDown);
+            assert_eq!(self.inbox.reserve(&request, None, Destination::Nobody).expect_err("closed").data.kind, Kind::ShuttingDown);
             self.inbox.fill(ticket, request.admit().expect("sound parameters"));
         }
         assert!(self.inbox.take(Duration::ZERO).is_none());
@@ -313,8 +332,8 @@ impl World {
     }
 }
 
-fn assert_ended(ended: &Ended, connection: ConnectionKey, id: &RequestId, kind: Kind, started: Started) {
-    assert_eq!(ended.address, Address { connection, id: id.clone() });
+fn assert_ended(ended: &Ended, to: &Destination, kind: Kind, started: Started) {
+    assert_eq!(ended.to, *to);
     assert_eq!((ended.error.data.kind, ended.error.data.started), (kind, started));
 }
 

@@ -7,6 +7,7 @@ use std::sync::Mutex;
 
 use serde_json::json;
 use spindle_core::handle::{BlenderFacts, Handle};
+use spindle_core::limits::Limits;
 use spindle_core::settings::Settings;
 use support::{Harness, Peer, kind};
 
@@ -73,7 +74,7 @@ fn starts_that_fail() {
     let rows: [(Settings, &str); 3] = [
         (Settings { port: 80, ..Settings::default() }, "port is 80"),
         (Settings { runtime_dir: Some(occupied.join("sub")), ..Settings::default() }, "cannot write the instance file"),
-        (Settings { max_connections: 0, ..Settings::default() }, "max_connections is 0"),
+        (Settings { limits: Limits { max_connections: 0, ..Limits::default() }, ..Settings::default() }, "max_connections is 0"),
     ];
     for (settings, expected) in rows {
         for _ in 0..20 {
@@ -102,7 +103,7 @@ fn a_taken_port_is_no_failure() {
 #[test]
 fn too_many_connections() {
     let _alone = ALONE.lock();
-    let harness = Harness::start(|settings| settings.max_connections = 2);
+    let harness = Harness::start(|settings| settings.limits.max_connections = 2);
     let (_a, b) = (harness.client("a"), harness.client("b"));
     let mut third = Peer::connect(harness.instance().port);
     assert_eq!(kind(&third.greeting), "too_many_connections");

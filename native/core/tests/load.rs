@@ -2,45 +2,138 @@
 
 mod support;
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::Write;
 use std::thread;
 use std::time::Duration;
 
-use serde_json::json;
-use support::{Harness, eventually, kind};
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use serde_json::{Value, json};
+use spindle_core::metrics::{DropClass, drop_class};
+use spindle_core::settings::Settings;
+use spindle_protocol::error::Kind;
+use support::{Harness, Peer, eventually, kind};
 
-/// A thousand connections at once, each with requests in flight: every reply to its own caller, none
-/// lost. Where the descriptor limit does not allow a thousand, as many as it does.
-#[test]
-fn a_thousand_connections() {
-    let soft = rustix::process::getrlimit(rustix::process::Resource::Nofile).current.unwrap_or(u64::MAX);
-    // Both ends of each connection are in this process, beside what the test itself holds.
-    let count = 1000.min(soft.saturating_sub(160) / 2) as u32;
+const CLIENTS: usize = 200;
+const CONNECTIONS: u32 = 1_000;
+
+/// A server for a thousand connections, and as many, five of each client. Only `max_connections` is raised.
+fn crowd(change: impl FnOnce(&mut Settings)) -> (Harness, Vec<Peer>) {
+    // Both ends of each connection are in this process.
+    let (needed, Rlimit { current, maximum }) = (2_400, getrlimit(Resource::Nofile));
+    if current.is_some_and(|soft| soft < needed) {
+        setrlimit(Resource::Nofile, Rlimit { current: Some(needed), maximum }).expect("2,400 files are allowed");
+    }
     let harness = Harness::start(|settings| {
-        settings.max_connections = count.min(soft.saturating_sub(128) as u32).max(1);
-        settings.max_queued = 10_000;
+        settings.limits.max_connections = CONNECTIONS;
+        settings.raise_descriptor_limit = true;
+        change(settings);
     });
+    let peers = (0..CONNECTIONS as usize).map(|number| harness.client(&format!("client-{}", number % CLIENTS)));
+    let peers = peers.collect();
+    (harness, peers)
+}
+
+/// A thousand requests at once over 200 sessions, with the limits as they are: every reply to its own caller, none
+/// lost, none refused. All of them wait at the same time, as nobody serves before the last has come.
+#[test]
+fn a_thousand_requests_at_once() {
+    let (harness, mut peers) = crowd(|_| {});
+    // Quick checks and slow ones. Every connection uses the same id, so only the text tells them apart.
+    let text = |number: usize| format!("{number}{}", " ".repeat(if number % 5 == 0 { 5_000 } else { 0 }));
+    for (number, peer) in peers.iter_mut().enumerate() {
+        assert_eq!(peer.request("script.run", json!({"code": text(number)})), 1);
+    }
+    eventually("all wait", || harness.handle.status().overview.queued == CONNECTIONS as usize);
     let _main = harness.serve(|admitted| serde_json::to_value(admitted.params()).expect("JSON"));
-    let mut peers: Vec<_> = (0..count).map(|number| harness.client(&format!("client-{}", number % 200))).collect();
     for (number, peer) in peers.iter_mut().enumerate() {
-        for round in 0..3 {
-            peer.request("object.get", json!({"name": format!("{number}-{round}")}));
+        let (reply, _) = peer.receive();
+        assert_eq!((&reply["id"], &reply["result"]["code"]), (&json!(1), &json!(text(number))));
+    }
+    for peer in &mut peers {
+        assert_eq!(peer.call("ping", json!({}))["result"]["pong"], true, "nothing came after the one reply");
+    }
+}
+
+/// What a client of this number sends on each of its connections, that runs into a limit or breaks a rule.
+fn burst(client: usize) -> Vec<(u64, &'static str, Value)> {
+    let get = |id| (id, "object.get", json!({"name": "x"}));
+    match client % 4 {
+        // Five connections with 8 each are more than 30 a minute.
+        0 => (1..=8).map(|id| (id, "ping", json!({}))).collect(),
+        1 => (1..=6).map(get).collect(),
+        2 => (1..=3).map(get).collect(),
+        _ => vec![get(1), get(1), (2, "no.such", json!({})), (3, "object.get", json!({})), (4, "hello", json!({}))],
+    }
+}
+
+/// DROP_CLASSES: where limits are low, each refused request is answered, says which limit, which setting and when to
+/// try again, and is counted once, under its class. Nobody waits for ever.
+#[test]
+fn a_thousand_connections_against_low_limits() {
+    let (harness, mut peers) = crowd(|settings| {
+        settings.limits.requests_per_minute = 30;
+        settings.limits.max_queued = 500;
+        settings.limits.max_session_queued = 8;
+        settings.limits.max_in_flight = 4;
+    });
+    for (number, peer) in peers.iter_mut().enumerate() {
+        for (id, method, params) in burst(number % CLIENTS) {
+            peer.send(&json!({"jsonrpc": "2.0", "id": id, "method": method, "params": params}), &[]);
         }
     }
+    eventually("the queue is full", || harness.handle.status().overview.queued == 500);
+    let _main = harness.serve(|_| json!({"ran": true}));
+    let (mut refused, mut settings) = (BTreeMap::new(), BTreeSet::new());
     for (number, peer) in peers.iter_mut().enumerate() {
-        for round in 0..3 {
+        let sent: Vec<u64> = burst(number % CLIENTS).into_iter().map(|(id, ..)| id).collect();
+        let mut answered = Vec::new();
+        for _ in &sent {
             let (reply, _) = peer.receive();
-            assert_eq!(reply["id"], round + 1);
-            assert_eq!(reply["result"]["name"], format!("{number}-{round}"));
+            answered.push(reply["id"].as_u64().expect("the id that was sent"));
+            settings.extend(note(&reply, &mut refused));
         }
+        answered.sort_unstable();
+        assert_eq!(answered, sent, "one reply to each request");
     }
+    let mut stranger = Peer::connect(harness.instance().port);
+    settings.extend(note(&std::mem::take(&mut stranger.greeting), &mut refused));
+    drop((stranger, peers.pop()));
+    let expected = ["max_connections", "max_in_flight", "max_queued", "max_session_queued", "requests_per_minute"];
+    assert_eq!(settings.iter().map(String::as_str).collect::<Vec<_>>(), expected);
+    eventually("there is room for one more", || harness.handle.status().clients.len() <= CLIENTS);
+    assert_eq!(counted(&harness), refused);
+}
+
+/// Count a reply under its class, if it is a refusal; the setting that was in the way, if one was.
+fn note(reply: &Value, refused: &mut BTreeMap<&'static str, u64>) -> Option<String> {
+    let data = reply["error"].get("data")?;
+    let kind = Kind::from_name(kind(reply)).expect("a kind");
+    *refused.entry(drop_class(kind).name()).or_default() += 1;
+    if !matches!(kind, Kind::RateLimited | Kind::QueueFull | Kind::TooManyConnections) {
+        return None;
+    }
+    assert!(data["limit"].as_u64() >= Some(1) && data["retry_after_ms"].as_u64() >= Some(1), "{reply}");
+    Some(data["setting"].as_str().expect("a setting").to_owned())
+}
+
+/// The refusals by class, as `metrics` tells them.
+fn counted(harness: &Harness) -> BTreeMap<&'static str, u64> {
+    let metrics = harness.client("observer").call("metrics", json!({}));
+    let text = metrics["result"]["text"].as_str().expect("a text");
+    let count = |class: DropClass| {
+        let sample = format!("spindle_messages_refused_total{{class=\"{}\"}} ", class.name());
+        let number = text.lines().find_map(|line| line.strip_prefix(&sample)).expect("every class is there");
+        (class.name(), number.parse().expect("a number"))
+    };
+    DropClass::ALL.map(count).into_iter().filter(|(_, number)| *number > 0).collect()
 }
 
 #[test]
 fn a_peer_that_does_not_read_is_dropped_alone() {
     let harness = Harness::start(|settings| {
-        settings.max_unread_mib = 73;
-        settings.stall_s = 0.5;
+        settings.limits.max_unread_mib = 73;
+        settings.limits.stall_s = 0.5;
     });
     let _main = harness.serve(|_| json!({"text": "x".repeat(1 << 20)}));
     let mut slow = harness.client("slow");
@@ -58,7 +151,7 @@ fn a_peer_that_does_not_read_is_dropped_alone() {
 /// BUG-009: a slow writer may take its time, as long as it makes progress.
 #[test]
 fn slow_writers() {
-    let harness = Harness::start(|settings| settings.stall_s = 0.6);
+    let harness = Harness::start(|settings| settings.limits.stall_s = 0.6);
     let _main = harness.serve(|_| json!({"ran": true}));
     let mut slow = harness.client("slow");
     let mut stuck = harness.client("stuck");

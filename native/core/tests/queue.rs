@@ -5,6 +5,7 @@ mod support;
 use std::time::Duration;
 
 use serde_json::{Value, json};
+use spindle_core::overview::Verdict;
 use support::{Harness, eventually, kind, raw};
 
 fn script(code: &str) -> Value {
@@ -142,8 +143,9 @@ fn deadlines() {
 #[test]
 fn limits_of_the_queue() {
     let harness = Harness::start(|settings| {
-        settings.max_queued = 3;
-        settings.max_in_flight = 2;
+        settings.limits.max_queued = 3;
+        settings.limits.max_session_queued = 3;
+        settings.limits.max_in_flight = 2;
     });
     let (mut a, mut b) = (harness.client("a"), harness.client("b"));
     let get = json!({"name": "x"});
@@ -187,7 +189,7 @@ fn a_result_too_large() {
     let mut peer = harness.client("a");
     peer.request("object.get", json!({"name": "x"}));
     let (ticket, _) = harness.take();
-    harness.handle.reply(ticket, &raw(&json!("x".repeat(9 << 20))), &[], spindle_core::overview::Verdict::ok());
+    harness.handle.reply(ticket, raw(&json!("x".repeat(9 << 20))), Vec::new(), Verdict::ok(), None);
     let (reply, _) = peer.receive();
     assert_eq!((kind(&reply), &reply["error"]["data"]["started"]), ("bad_result", &json!(true)));
     harness.reply(ticket);

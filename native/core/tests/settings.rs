@@ -11,7 +11,7 @@ use support::{Harness, eventually, kind, raw};
 
 #[test]
 fn max_queued_mib() {
-    let harness = Harness::start(|settings| settings.max_queued_mib = 73);
+    let harness = Harness::start(|settings| settings.limits.max_queued_mib = 73);
     let mut peer = harness.client("a");
     let blob = vec![0; 40 << 20];
     for id in 1..=2 {
@@ -29,9 +29,9 @@ fn max_queued_mib() {
 #[test]
 fn max_sessions_and_session_ttl_s() {
     let harness = Harness::start(|settings| {
-        settings.max_connections = 2;
-        settings.max_sessions = 2;
-        settings.session_ttl_s = 1.0;
+        settings.limits.max_connections = 2;
+        settings.limits.max_sessions = 2;
+        settings.limits.session_ttl_s = 1.0;
     });
     let gone = || eventually("they are gone", || harness.handle.status().clients.is_empty());
     drop((harness.client("a"), harness.client("b")));
@@ -44,7 +44,7 @@ fn max_sessions_and_session_ttl_s() {
 
 #[test]
 fn script_deadline_s() {
-    let harness = Harness::start(|settings| settings.script_deadline_s = 0.05);
+    let harness = Harness::start(|settings| settings.limits.script_deadline_s = 0.05);
     let mut peer = harness.client("a");
     assert_eq!(kind(&peer.call("script.run", json!({"code": "1"}))), "expired_in_queue");
     peer.request_with("script.run", json!({"code": "1"}), json!({"deadline_ms": 60_000}));
@@ -57,11 +57,11 @@ fn script_deadline_s() {
 #[test]
 fn drain_s() {
     for (drain, waits) in [(0.0, false), (0.6, true)] {
-        let harness = Harness::start(|settings| settings.drain_s = drain);
+        let harness = Harness::start(|settings| settings.limits.drain_s = drain);
         let mut peer = harness.client("a");
         peer.request("object.get", json!({"name": "x"}));
         let (ticket, _) = harness.take();
-        harness.handle.reply(ticket, &raw(&json!({})), &vec![0; 60 << 20], Verdict::ok());
+        harness.handle.reply(ticket, raw(&json!({})), vec![0; 60 << 20], Verdict::ok(), None);
         let start = Instant::now();
         harness.handle.stop();
         assert_eq!(start.elapsed() >= Duration::from_millis(600), waits, "nobody reads, drain_s is {drain}");

@@ -3,9 +3,10 @@
 
 use std::collections::HashMap;
 
-use spindle_core::admit::{ConnectionKey, Unchecked};
-use spindle_core::inbox::{InboxLimits, StopCause, Ticket};
-use spindle_core::session::SessionKey;
+use spindle_core::admit::Unchecked;
+use spindle_core::inbox::{Destination, StopCause};
+use spindle_core::keys::{ConnectionKey, SessionKey, Ticket};
+use spindle_core::load::InboxLimits;
 use spindle_protocol::envelope::RequestId;
 use spindle_protocol::error::Kind;
 use spindle_protocol::methods::control::CancelOutcome;
@@ -25,6 +26,10 @@ pub struct Row {
     pub connection: ConnectionKey,
     pub session: SessionKey,
     pub id: RequestId,
+    /// Who is told, as long as the connection is there.
+    pub to: Destination,
+    /// A job: its id is answered, and it outlives its connection.
+    pub detached: bool,
     pub bytes: usize,
     /// Its time, until it has been acted upon.
     pub deadline: Option<u64>,
@@ -58,15 +63,27 @@ impl Model {
         self.rows.iter().filter(|row| !row.is_running())
     }
 
+    /// Who is told of its end.
+    pub fn destination(&self, row: &Row) -> Destination {
+        let is_told = row.detached || self.connected.contains(&row.connection);
+        if is_told { row.to.clone() } else { Destination::Nobody }
+    }
+
     /// Why a request may not come in, with the setting that says so.
-    pub fn refusal(&self, request: &Unchecked) -> Option<(Kind, Option<&'static str>)> {
+    pub fn refusal(&self, request: &Unchecked, detached: bool) -> Option<(Kind, Option<&'static str>)> {
         let connection = request.origin().connection;
         let line = || self.rows.iter().filter(|row| row.connection == connection);
+        let mine = || self.rows.iter().filter(|row| row.session == request.origin().session);
+        let is_same = |row: &Row| row.id == *request.id() && !row.detached && !detached;
         let bytes: usize = self.queued().map(|row| row.bytes).sum();
         let full = |setting| Some((Kind::QueueFull, Some(setting)));
         match () {
-            () if line().any(|row| row.id == *request.id()) => Some((Kind::DuplicateId, None)),
+            () if line().any(is_same) => Some((Kind::DuplicateId, None)),
             () if line().count() >= self.limits.in_flight => full("max_in_flight"),
+            () if mine().count() >= self.limits.session_in_flight => full("max_session_in_flight"),
+            () if mine().filter(|row| !row.is_running()).count() >= self.limits.session_queued => {
+                full("max_session_queued")
+            }
             () if self.queued().count() >= self.limits.queued => full("max_queued"),
             () if bytes + request.bytes() > self.limits.bytes => full("max_queued_mib"),
             () => None,
@@ -96,7 +113,7 @@ impl Model {
         self.step += 1;
         let mut heads = Vec::new();
         for row in &mut self.rows {
-            let is_head = self.connected.contains(&row.connection) && !heads.contains(&row.connection);
+            let is_head = !heads.contains(&row.connection);
             heads.push(row.connection);
             let is_ready = is_head && row.stage == Stage::Waiting;
             row.ready_since = is_ready.then(|| row.ready_since.unwrap_or(self.step));

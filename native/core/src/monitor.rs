@@ -1,0 +1,157 @@
+//! Whether all is well: a probe of the main thread every few seconds, and what a person should know of.
+
+use std::time::{Duration, Instant};
+
+use spindle_protocol::methods::control::{Alert, State};
+
+use crate::limits::Limits;
+use crate::overview::Overview;
+
+/// So many failed probes in a row make the server unhealthy: one may fall into a long redraw.
+const FAILURES: u32 = 3;
+
+/// Something that is wrong, since when, and what to tell.
+struct Raised {
+    since: Instant,
+    text: String,
+}
+
+/// What the monitor has seen (RUNTIME_001, ALERTS).
+pub struct Monitor {
+    interval: Duration,
+    deep: usize,
+    next_probe: Instant,
+    failures: u32,
+    unhealthy: Option<Raised>,
+    queue_depth: Option<Raised>,
+    log_failing: Option<Raised>,
+    previous_crash: Option<Raised>,
+}
+
+impl Monitor {
+    /// A monitor that has seen nothing yet, but for what ran when an earlier Blender died.
+    pub fn new(limits: &Limits, previous_crash: Option<String>, now: Instant) -> Monitor {
+        Monitor {
+            interval: limits.health_interval(),
+            deep: limits.alert_queue_depth as usize,
+            next_probe: now + limits.health_interval(),
+            failures: 0,
+            unhealthy: None,
+            queue_depth: None,
+            log_failing: None,
+            previous_crash: previous_crash.map(|text| Raised { since: now, text }),
+        }
+    }
+
+    /// When the next probe is due.
+    pub fn next_probe(&self) -> Instant {
+        self.next_probe
+    }
+
+    /// Probe the main thread. Returns whether it is well; however this one ends, the next one comes.
+    pub fn probe(&mut self, overview: &Overview, now: Instant) -> bool {
+        self.next_probe = now + self.interval;
+        let well = overview.state != State::Blocked;
+        self.failures = if well { 0 } else { self.failures.saturating_add(1) };
+        if well {
+            self.unhealthy = None;
+        } else if self.failures >= FAILURES && self.unhealthy.is_none() {
+            let seconds = overview.since_tick.as_secs();
+            let text = format!("Blender's main thread has not asked for work for {seconds} s, for no known cause");
+            self.unhealthy = Some(Raised { since: now, text });
+        }
+        well
+    }
+
+    /// Look at what may be wrong this very moment.
+    pub fn observe(&mut self, overview: &Overview, log_fault: Option<String>, now: Instant) {
+        let deep = overview.queued > self.deep;
+        let text = deep.then(|| format!("{} requests wait, more than {}", overview.queued, self.deep));
+        renew(&mut self.queue_depth, text, now);
+        renew(&mut self.log_failing, log_fault, now);
+    }
+
+    /// Whether the last probes found the main thread well.
+    pub fn healthy(&self) -> bool {
+        self.unhealthy.is_none()
+    }
+
+    /// What a person should know of, oldest first.
+    pub fn alerts(&self, now: Instant) -> Vec<Alert> {
+        let raised = [
+            ("unhealthy", &self.unhealthy),
+            ("queue_depth", &self.queue_depth),
+            ("log_failing", &self.log_failing),
+            ("previous_crash", &self.previous_crash),
+        ];
+        let mut alerts: Vec<Alert> = raised
+            .into_iter()
+            .filter_map(|(name, raised)| {
+                let Raised { since, text } = raised.as_ref()?;
+                let for_ms = now.saturating_duration_since(*since).as_millis() as u64;
+                Some(Alert { name: name.to_owned(), text: text.clone(), for_ms })
+            })
+            .collect();
+        alerts.sort_by_key(|alert| std::cmp::Reverse(alert.for_ms));
+        alerts
+    }
+}
+
+fn renew(raised: &mut Option<Raised>, text: Option<String>, now: Instant) {
+    *raised = text.map(|text| Raised { since: raised.as_ref().map_or(now, |raised| raised.since), text });
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn overview(state: State, queued: usize) -> Overview {
+        let since_tick = Duration::from_secs(11);
+        Overview { state, since_tick, running: Vec::new(), queued, answered: 0, recent: Vec::new() }
+    }
+
+    fn names(monitor: &Monitor, now: Instant) -> Vec<String> {
+        monitor.alerts(now).into_iter().map(|alert| alert.name).collect()
+    }
+
+    /// RUNTIME_001: probes go on whatever they find; three failures in a row are unhealthy, one that is well ends it.
+    #[test]
+    fn three_failures_in_a_row() {
+        let start = Instant::now();
+        let limits = Limits { health_interval_s: 2.0, ..Limits::default() };
+        let mut monitor = Monitor::new(&limits, None, start);
+        let rows = [
+            (State::Blocked, true),
+            (State::Blocked, true),
+            (State::Busy, true),
+            (State::Blocked, true),
+            (State::Blocked, true),
+            (State::Blocked, false),
+            (State::Blocked, false),
+            (State::Ready, true),
+        ];
+        for (index, (state, healthy)) in rows.into_iter().enumerate() {
+            let now = start + Duration::from_secs(2 * (index as u64 + 1));
+            assert_eq!(monitor.next_probe(), now, "probe {index}");
+            assert_eq!(monitor.probe(&overview(state, 0), now), state != State::Blocked);
+            assert_eq!((monitor.healthy(), names(&monitor, now).is_empty()), (healthy, healthy), "probe {index}");
+        }
+    }
+
+    /// ALERTS: each is a state that begins and ends.
+    #[test]
+    fn alerts_begin_and_end() {
+        let start = Instant::now();
+        let later = |seconds| start + Duration::from_secs(seconds);
+        let mut monitor = Monitor::new(&Limits::default(), Some("it died".to_owned()), start);
+        monitor.observe(&overview(State::Busy, 10), None, later(1));
+        assert_eq!(names(&monitor, later(1)), ["previous_crash"]);
+        monitor.observe(&overview(State::Busy, 11), Some("disk full".to_owned()), later(2));
+        monitor.observe(&overview(State::Busy, 12), None, later(5));
+        let alerts = monitor.alerts(later(5));
+        assert_eq!(alerts[1].for_ms, 3000, "{alerts:?}");
+        assert_eq!(names(&monitor, later(5)), ["previous_crash", "queue_depth"]);
+        monitor.observe(&overview(State::Busy, 0), None, later(6));
+        assert_eq!(names(&monitor, later(6)), ["previous_crash"]);
+    }
+}
