@@ -109,7 +109,7 @@ class Dispatcher:
         return bool(self._suspended)
 
     def _start(self, server: Server, request: Request) -> None:
-        turn = self._turn(request)
+        turn = self._turn(server, request)
         try:
             # What a script changes is known only once it is read, so it looks at the moment itself.
             if request.effect == "write" and request.method != "script.run":
@@ -124,7 +124,7 @@ class Dispatcher:
         else:
             self._reply(server, request, turn, result)
 
-    def _turn(self, request: Request) -> Turn:
+    def _turn(self, server: Server, request: Request) -> Turn:
         return Turn(
             client=request.client,
             session=request.session,
@@ -133,6 +133,8 @@ class Dispatcher:
             effect=request.claimed_effect,
             blob=request.blob,
             preferences=self._preferences(),
+            ticket=request.ticket,
+            wire=server,
         )
 
     def _resume_all(self) -> bool:
@@ -165,7 +167,10 @@ class Dispatcher:
         except Exception as error:
             self._fail(server, request, turn, error)
             return
-        server.reply(request.ticket, result, turn.failure)
+        if step is not None:
+            # Blender reports most changes by itself, but not those of custom properties, texts and pixels.
+            server.touch()
+        server.reply(request.ticket, result, turn.failure, step)
 
     def _fail(self, server: Server, request: Request, turn: Turn, error: BaseException) -> None:
         failure = error if isinstance(error, CommandError) else _unforeseen(error)

@@ -16,7 +16,7 @@ from typing import Any
 
 import bpy
 
-from . import pump, session
+from . import native, pump, session
 from .context import window_context
 
 WAIT_S = 0.1
@@ -30,10 +30,14 @@ _command: Any = None
 
 def serve(argv: Sequence[str] = ()) -> int:
     """Serve until SIGINT, SIGTERM or a stop from within. Returns the exit status."""
-    options = _parse(argv)
-    settings = {} if options.port is None else {"port": options.port}
-    with _signals() as signals:
-        if not pump.start(settings):
+    arguments = {name: value for name, value in vars(_parse(argv)).items() if value is not None}
+    try:
+        module = native.load()
+    except native.NativeError as error:
+        print(f"Spindle: {error}", file=sys.stderr)
+        return 1
+    with _signals(module) as signals:
+        if not pump.start(arguments):
             print(f"Spindle: {session.last_error()}", file=sys.stderr)
             return 1
         if (server := session.running()) is not None:
@@ -51,20 +55,26 @@ def serve(argv: Sequence[str] = ()) -> int:
 def _parse(argv: Sequence[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="blender --command spindle", description="Serve clients without a window.")
     parser.add_argument("--port", type=int, help="the TCP port to prefer; 0 lets the system choose")
+    parser.add_argument("--metrics-port", type=int, help="the TCP port for a Prometheus to ask; 0 for none")
     # Blender passes its own separator on.
     return parser.parse_args([argument for argument in argv if argument != "--"])
 
 
 @contextmanager
-def _signals() -> Iterator[list[int]]:
+def _signals(module: Any) -> Iterator[list[int]]:
     """Collect SIGINT and SIGTERM. Blender's own SIGINT handler would exit at the second one, without
-    unregistering anything."""
+    unregistering anything; it is kept, as it is what ends a render before its time."""
     caught: list[int] = []
 
     def catch(number: int, _frame: FrameType | None) -> None:
         caught.append(number)
 
+    # None says that it is no handler of Python's; the bpy module has none of its own.
+    if bpy.app.background and signal.getsignal(signal.SIGINT) is None:
+        module.capture_break_handler()
     saved = {number: signal.signal(number, catch) for number in (signal.SIGINT, signal.SIGTERM)}
+    for number in saved:
+        module.break_on_signal(number)
     try:
         yield caught
     finally:

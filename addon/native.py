@@ -4,11 +4,24 @@
 from __future__ import annotations
 
 import importlib
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 
 class NativeError(ImportError):
     """The native module is missing, or is not the one that this add-on was built with."""
+
+
+class Limit(NamedTuple):
+    """A setting of the server's table of limits. Its numbers are whole where it counts, fractions where it is a time
+    in seconds."""
+
+    name: str
+    group: str
+    default: float
+    least: float
+    most: float
+    unit: str
+    summary: str
 
 
 class Request(Protocol):
@@ -29,18 +42,30 @@ class Server(Protocol):
     """The socket server. The stub beside the native module has the full text."""
 
     def take(self, timeout: float) -> Request | None: ...
-    def reply(self, ticket: int, result: Any, failure: tuple[str, str] | None = None) -> None: ...
+    def reply(
+        self, ticket: int, result: Any, failure: tuple[str, str] | None = None, undo_step: str | None = None
+    ) -> None: ...
     def fail(
         self, ticket: int, kind: str, message: str, *, started: bool | None, details: dict[str, Any] | None = None
     ) -> None: ...
     def suspend(self, ticket: int) -> None: ...
     def stop_cause(self, ticket: int) -> str | None: ...
+    def output(self, ticket: int, stream: str, text: str) -> None: ...
+    def progress(self, ticket: int, done: float, total: float | None, message: str) -> None: ...
+    def touch(self) -> None: ...
+    def set_breakable(self, ticket: int, breakable: bool) -> None: ...
+    def cancel(self, ticket: int) -> None: ...
     def has_connections(self) -> bool: ...
     def is_connected(self, session: int) -> bool: ...
     def set_file(self, path: str) -> None: ...
     def status(self) -> dict[str, Any]: ...
     def connection_info(self) -> str: ...
     def stop(self) -> None: ...
+
+
+def limits() -> list[Limit]:
+    """Every limit that a user may set. Raises NativeError."""
+    return [Limit(*row) for row in load().limits()]
 
 
 def load() -> Any:

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import bpy
-from bpy.props import IntProperty
+from bpy.props import IntProperty, StringProperty
 
 from . import preferences, pump, session
 
@@ -60,6 +60,23 @@ class SPINDLE_OT_copy_connection(bpy.types.Operator):
         return {"FINISHED"}
 
 
+class SPINDLE_OT_cancel(bpy.types.Operator):
+    """Cancel this request. One that runs is stopped where it can be"""
+
+    bl_idname = "spindle.cancel"
+    bl_label = "Cancel Request"
+    bl_options = {"INTERNAL"}
+
+    ticket: StringProperty(options={"HIDDEN"})
+
+    def execute(self, _context: bpy.types.Context) -> set[str]:
+        server = session.running()
+        if server is None:
+            return {"CANCELLED"}
+        server.cancel(int(self.ticket))
+        return {"FINISHED"}
+
+
 class SPINDLE_OT_folder_add(bpy.types.Operator):
     """Add a folder that clients may use"""
 
@@ -96,6 +113,7 @@ classes = (
     SPINDLE_OT_start,
     SPINDLE_OT_stop,
     SPINDLE_OT_copy_connection,
+    SPINDLE_OT_cancel,
     SPINDLE_OT_folder_add,
     SPINDLE_OT_folder_remove,
 )

@@ -23,7 +23,19 @@ _shown: dict[str, Any] | None = None
 def snapshot() -> dict[str, Any] | None:
     """What the panel shows; None while the server is off."""
     server = session.running()
-    return None if server is None else server.status()
+    if server is None:
+        return None
+    status = server.status()
+    status["running"] = [(*request, _round(progress)) for *request, progress in status["running"]]
+    return status
+
+
+def _round(progress: tuple[float, float | None, str] | None) -> tuple[float | None, str] | None:
+    """Progress in whole percents, so that the panel is not drawn again for what nobody could see."""
+    if progress is None:
+        return None
+    done, total, message = progress
+    return (min(round(done / total, 2), 1.0) if total else None), message
 
 
 def redraw_on_change() -> None:
@@ -60,23 +72,64 @@ class SPINDLE_PT_main(bpy.types.Panel):
             _draw_error(layout)
             return
         layout.operator("spindle.stop", icon="PAUSE")
-        label, icon = _STATES[status["state"]]
-        for method, title, client in status["running"][:1]:
-            label = f"{title or method} for {client}"
-        column = layout.column(align=True)
-        column.label(text=label, icon=icon)
-        row = column.row(align=True)
-        row.label(text=f"127.0.0.1:{status['port']}", icon="LINKED")
-        row.operator("spindle.copy_connection", text="", icon="COPYDOWN")
-        if status["taken_port"] is not None:
-            column.label(text=f"Port {status['taken_port']} was taken", icon="INFO")
-        if status["queued"]:
-            column.label(text=f"{status['queued']} waiting", icon="PRESET")
+        _draw_state(layout, status)
+        for _name, text in status["alerts"]:
+            _draw_text(layout, text)
         _draw_error(layout)
         failures = [request for request in status["recent"] if request[4]]
         if failures:
             method, client, title, _outcome, text, _seconds = failures[-1]
             _draw_text(layout, f"{title or method} ({client}): {text}")
+
+
+def _draw_state(layout: bpy.types.UILayout, status: dict[str, Any]) -> None:
+    column = layout.column(align=True)
+    if not status["running"]:
+        label, icon = _STATES[status["state"]]
+        column.label(text=label, icon=icon)
+    row = column.row(align=True)
+    row.label(text=f"127.0.0.1:{status['port']}", icon="LINKED")
+    row.operator("spindle.copy_connection", text="", icon="COPYDOWN")
+    if status["taken_port"] is not None:
+        column.label(text=f"Port {status['taken_port']} was taken", icon="INFO")
+
+
+class SPINDLE_PT_queue(bpy.types.Panel):
+    """What runs and what waits."""
+
+    bl_idname = "SPINDLE_PT_queue"
+    bl_parent_id = "SPINDLE_PT_main"
+    bl_label = "Queue"
+    bl_space_type = "VIEW_3D"
+    bl_region_type = "UI"
+
+    @classmethod
+    def poll(cls, _context: bpy.types.Context) -> bool:
+        return session.running() is not None
+
+    def draw(self, _context: bpy.types.Context) -> None:
+        """Draw a line per request, each with a button to cancel it."""
+        status = snapshot() or {"running": [], "waiting": [], "queued": 0}
+        column = self.layout.column(align=True)
+        for ticket, method, label, client, progress in status["running"]:
+            _draw_request(column, ticket, f"{label or method} ({client})", "PLAY")
+            if progress is not None:
+                factor, message = progress
+                column.progress(factor=factor or 0.0, text=message)
+        for ticket, method, label, client in status["waiting"]:
+            _draw_request(column, ticket, f"{label or method} ({client})", "SORTTIME")
+        more = status["queued"] - len(status["waiting"])
+        if more > 0:
+            column.label(text=f"{more} more", icon="BLANK1")
+        if not status["running"] and not status["waiting"]:
+            column.label(text="Empty")
+
+
+def _draw_request(layout: bpy.types.UILayout, ticket: int, text: str, icon: str) -> None:
+    row = layout.row(align=True)
+    row.label(text=text, icon=icon)
+    # Tickets have 64 bits, and Blender's integer properties 32.
+    row.operator("spindle.cancel", text="", icon="X").ticket = str(ticket)
 
 
 class SPINDLE_PT_clients(bpy.types.Panel):
@@ -143,5 +196,5 @@ def _draw_text(layout: bpy.types.UILayout, text: str) -> None:
         column.label(text=line, icon="BLANK1" if index else "ERROR")
 
 
-classes = (SPINDLE_PT_main, SPINDLE_PT_clients, SPINDLE_PT_requests)
+classes = (SPINDLE_PT_main, SPINDLE_PT_queue, SPINDLE_PT_clients, SPINDLE_PT_requests)
 register, unregister = bpy.utils.register_classes_factory(classes)

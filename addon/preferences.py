@@ -4,28 +4,55 @@
 from __future__ import annotations
 
 import os
+import struct
+import textwrap
+from collections.abc import Iterable
+from itertools import groupby
 from typing import Any
 
 import bpy
 from bpy.props import BoolProperty, CollectionProperty, FloatProperty, IntProperty, StringProperty
 
+from . import native
 from .turn import TurnPreferences
 
-SERVER_SETTINGS = (
-    "port",
-    "max_connections",
-    "max_sessions",
-    "max_queued",
-    "max_in_flight",
-    "max_queued_mib",
-    "max_unread_mib",
-    "stall_s",
-    "session_ttl_s",
-    "drain_s",
-    "script_deadline_s",
-    "raise_descriptor_limit",
-)
-"""The properties that the server takes under the same names; it checks them as a whole."""
+SERVER_SETTINGS = ("port", "metrics_port", "log", "log_dir", "raise_descriptor_limit")
+"""The properties that the server takes under the same names, besides the limits; it checks all of them as a whole."""
+
+DEADLINE = "script_deadline_s"
+"""The limit that is on top of the page, for it is changed most often."""
+
+_LABELS = {"mib": "MiB", "ttl": "TTL", "per": "per"}
+
+
+def _known_limits() -> tuple[list[native.Limit], str]:
+    """The server's table of limits, or why it cannot be read: the page is there in any case."""
+    try:
+        return native.limits(), ""
+    except native.NativeError as error:
+        return [], str(error)
+
+
+LIMITS, LIMITS_MISSING = _known_limits()
+
+
+def limit_properties(limits: Iterable[native.Limit]) -> dict[str, Any]:
+    """A property for each limit, with the same name."""
+    return {limit.name: _limit_property(limit) for limit in limits}
+
+
+def _limit_property(limit: native.Limit) -> Any:
+    words = limit.name.removeprefix("max_").removesuffix("_s").split("_")
+    shown = {
+        "name": " ".join(_LABELS.get(word, word.capitalize()) for word in words),
+        "description": f"{limit.summary.removesuffix('.')} ({limit.unit})",
+        "default": limit.default,
+        "min": limit.least,
+        "max": limit.most,
+    }
+    if isinstance(limit.default, int):
+        return IntProperty(**shown)
+    return FloatProperty(**shown, subtype="TIME_ABSOLUTE", precision=3)
 
 
 class SpindleAllowedFolder(bpy.types.PropertyGroup):
@@ -36,7 +63,12 @@ class SpindleAllowedFolder(bpy.types.PropertyGroup):
     )
 
 
-class SpindlePreferences(bpy.types.AddonPreferences):
+# A base with annotations that are made at run time gives the page its properties in every version of Python: from 3.14
+# on, a class's own are evaluated late.
+_LimitProperties: Any = type("_LimitProperties", (), {"__annotations__": limit_properties(LIMITS)})
+
+
+class SpindlePreferences(_LimitProperties, bpy.types.AddonPreferences):
     """The page in Blender's preferences. Changes apply at the next start of the server."""
 
     bl_idname = __package__
@@ -53,12 +85,20 @@ class SpindlePreferences(bpy.types.AddonPreferences):
         max=65535,
         description="The TCP port on this machine to prefer; 0 lets the system choose. Clients find it by themselves",
     )
-    script_deadline_s: FloatProperty(
-        name="Script Deadline",
-        default=180.0,
-        min=1.0,
-        max=86400.0,
-        description="Seconds after which a script is due, unless its request says otherwise",
+    metrics_port: IntProperty(
+        name="Metrics Port",
+        default=0,
+        min=0,
+        max=65535,
+        description="The TCP port on this machine where Prometheus finds the metrics; 0 for none",
+    )
+    log: BoolProperty(
+        name="Log Requests",
+        default=True,
+        description="Keep a log of all requests, so that it is known what ran, also after a crash",
+    )
+    log_dir: StringProperty(
+        name="Log Folder", subtype="DIR_PATH", description="Where the log goes; empty for the usual place"
     )
     run_file_scripts: BoolProperty(
         name="Run Scripts of Opened Files",
@@ -66,83 +106,38 @@ class SpindlePreferences(bpy.types.AddonPreferences):
         description="Let .blend files that clients open run the scripts inside them",
     )
     allowed_folders: CollectionProperty(type=SpindleAllowedFolder)
-    max_connections: IntProperty(
-        name="Connections",
-        default=128,
-        min=1,
-        max=10000,
-        description="Connections at once; Blender keeps 128 files for itself",
-    )
     raise_descriptor_limit: BoolProperty(
         name="Raise the Descriptor Limit",
         default=False,
         description="Let Blender's process open more files than the system's default, to fit the connections above",
-    )
-    max_sessions: IntProperty(
-        name="Clients",
-        default=1000,
-        min=1,
-        max=100000,
-        description="Clients remembered at once, connected or lately so; at least as many as connections",
-    )
-    max_queued: IntProperty(
-        name="Waiting Requests", default=4096, min=1, max=100000, description="Requests that wait, over all clients"
-    )
-    max_in_flight: IntProperty(
-        name="Requests per Connection",
-        default=1024,
-        min=1,
-        max=100000,
-        description="Requests of one connection that are not yet answered",
-    )
-    max_queued_mib: IntProperty(
-        name="Waiting Data", default=512, min=73, max=16384, description="MiB that all waiting requests may hold"
-    )
-    max_unread_mib: IntProperty(
-        name="Unread Replies",
-        default=128,
-        min=73,
-        max=4096,
-        description="MiB of replies that one client may leave unread before it is disconnected",
-    )
-    stall_s: FloatProperty(
-        name="Stall",
-        default=30.0,
-        min=0.1,
-        max=3600.0,
-        description="Seconds without progress in the middle of a message before a client is disconnected",
-    )
-    session_ttl_s: FloatProperty(
-        name="Remember Clients",
-        default=300.0,
-        min=1.0,
-        max=86400.0,
-        description="Seconds that a client is remembered after its last connection",
-    )
-
-    drain_s: FloatProperty(
-        name="Farewell",
-        default=1.0,
-        min=0.0,
-        max=60.0,
-        description="Seconds that stopping waits for the last replies to leave",
     )
 
     def draw(self, _context: bpy.types.Context) -> None:
         """Draw the page."""
         layout = self.layout
         layout.use_property_split = True
-        layout.prop(self, "autostart")
-        layout.prop(self, "port")
-        layout.prop(self, "script_deadline_s")
-        layout.prop(self, "run_file_scripts")
+        for name in ("autostart", "port", "metrics_port", DEADLINE, "log", "log_dir", "run_file_scripts"):
+            if hasattr(self, name):
+                layout.prop(self, name)
         self._draw_folders(layout)
         header, body = layout.panel("spindle_limits", default_closed=True)
         header.label(text="Limits")
         if body is not None:
-            for name in SERVER_SETTINGS:
-                if name not in {"port", "script_deadline_s"}:
-                    body.prop(self, name)
+            self._draw_limits(body)
+
+    def _draw_limits(self, layout: bpy.types.UILayout) -> None:
+        for number, line in enumerate(textwrap.wrap(LIMITS_MISSING, 80)):
+            layout.label(text=line, icon="NONE" if number else "ERROR")
+        for group, limits in groupby(LIMITS, key=lambda limit: limit.group):
+            header, body = layout.panel(f"spindle_limits_{group}", default_closed=True)
+            header.label(text=group)
+            if body is None:
+                continue
+            for limit in limits:
+                if limit.name != DEADLINE:
+                    body.prop(self, limit.name)
+                if limit.name == "max_connections":
+                    body.prop(self, "raise_descriptor_limit")
 
     def _draw_folders(self, layout: bpy.types.UILayout) -> None:
         row = layout.row()
@@ -161,9 +156,25 @@ def get() -> SpindlePreferences | None:
 
 
 def server_settings() -> dict[str, Any]:
-    """The settings that the server takes; empty, for its defaults, where there are no preferences."""
+    """The settings that the user has set, as the server takes them; it knows the defaults of the others."""
     preferences = get()
-    return {} if preferences is None else {name: getattr(preferences, name) for name in SERVER_SETTINGS}
+    if preferences is None:
+        return {}
+    names = [*SERVER_SETTINGS, *(limit.name for limit in LIMITS)]
+    return {name: _chosen(preferences, name) for name in names if preferences.is_property_set(name)}
+
+
+def _chosen(preferences: SpindlePreferences, name: str) -> Any:
+    value = getattr(preferences, name)
+    if isinstance(value, float):
+        return _as_typed(value)
+    return bpy.path.abspath(value) if name.endswith("_dir") else value
+
+
+def _as_typed(value: float) -> float:
+    """The shortest number that single precision, which Blender keeps, cannot tell from this one: 0.1 is 0.1."""
+    shortened = (float(f"{value:.{digits}g}") for digits in range(1, 9))
+    return next((number for number in shortened if struct.unpack("f", struct.pack("f", number))[0] == value), value)
 
 
 def output_folder() -> str:

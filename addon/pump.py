@@ -11,7 +11,7 @@ from typing import Any
 import bpy
 from bpy.app.handlers import persistent
 
-from . import panel, preferences, session, undo, wakefulness
+from . import generation, panel, preferences, session, undo, wakefulness
 from .commands import TABLE
 from .dispatcher import Dispatcher
 from .moments import refuse_unsafe_moment
@@ -37,14 +37,22 @@ def new_dispatcher() -> Dispatcher:
     return Dispatcher(TABLE, undo.keeper, refuse_unsafe_moment, preferences.for_turn)
 
 
-def start(settings: dict[str, Any] | None = None) -> bool:
-    """Switch the server on. Returns whether it runs; `session.last_error` says why not."""
-    version, window = bpy.app.version_string, not bpy.app.background
-    chosen = preferences.server_settings() | (settings or {})
-    if not session.start(new_dispatcher(), chosen, blender=version, window=window, file=bpy.data.filepath):
+def start(arguments: dict[str, Any] | None = None) -> bool:
+    """Switch the server on, with these settings over all others. Returns whether it runs; `session.last_error` says
+    why not."""
+    window = not bpy.app.background
+    if not session.start(
+        new_dispatcher(),
+        preferences.server_settings(),
+        arguments or {},
+        blender=bpy.app.version_string,
+        window=window,
+        file=bpy.data.filepath,
+    ):
         return False
     undo.keeper.install()
     undo.keeper.begin_history()
+    generation.install()
     _install_handlers()
     if window:
         _ensure_timer()
@@ -58,6 +66,7 @@ def stop() -> None:
         _remove_timer,
         wakefulness.let_sleep,
         _remove_handlers,
+        generation.uninstall,
         undo.keeper.uninstall,
         undo.keeper.forget,
     )

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from . import native
@@ -15,25 +15,35 @@ class _State:
     server: native.Server | None = None
     dispatcher: Dispatcher | None = None
     error: str = ""
-    settings: dict[str, Any] = field(default_factory=dict)
 
 
 _state = _State()
 
 
-def start(dispatcher: Dispatcher, settings: dict[str, Any], *, blender: str, window: bool, file: str) -> bool:
-    """Start the server unless it runs. Returns whether it runs now; `last_error` says why not."""
+def start(
+    dispatcher: Dispatcher,
+    preferences: dict[str, Any],
+    arguments: dict[str, Any],
+    *,
+    blender: str,
+    window: bool,
+    file: str,
+) -> bool:
+    """Start the server unless it runs. Returns whether it runs now; `last_error` says why not.
+
+    preferences, arguments: the settings that each of the two has; the native part adds the environment's between them.
+    """
     if _state.server is not None:
         return True
     try:
         module = native.load()
         dispatcher.check_methods(module.main_methods())
-        server = module.Server(settings, blender=blender, window=window, file=file)
+        server = module.Server(preferences, arguments=arguments, blender=blender, window=window, file=file)
     except (native.NativeError, RuntimeError) as error:
         _state.error = str(error)
         return False
     dispatcher.attach(server)
-    _state.server, _state.dispatcher, _state.error, _state.settings = server, dispatcher, "", settings
+    _state.server, _state.dispatcher, _state.error = server, dispatcher, ""
     return True
 
 

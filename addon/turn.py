@@ -3,7 +3,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
+from typing import Protocol
+
+
+class Wire(Protocol):
+    """What a running request can tell, and be told, before its answer."""
+
+    def output(self, ticket: int, stream: str, text: str) -> None: ...
+    def progress(self, ticket: int, done: float, total: float | None, message: str) -> None: ...
+    def set_breakable(self, ticket: int, breakable: bool) -> None: ...
+    def stop_cause(self, ticket: int) -> str | None: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,3 +50,32 @@ class Turn:
     """What a script says of itself: whether it may have changed something; None until it has started."""
     failure: tuple[str, str] | None = None
     """How and why a script did not end well, for people; its result tells programs."""
+    ticket: int = 0
+    wire: Wire | None = None
+    """The server, as far as a command may use it; None where nobody listens."""
+
+    def output(self, stream: str, text: str) -> None:
+        """Tell the client what was written to `stdout` or `stderr`, if the request runs for long."""
+        if self.wire is not None:
+            self.wire.output(self.ticket, stream, text)
+
+    def progress(self, done: float, total: float | None = None, message: str = "") -> None:
+        """Tell the client how far the request has come, in units of your own. Any thread may call it."""
+        if self.wire is not None:
+            self.wire.progress(self.ticket, done, total, message)
+
+    @contextmanager
+    def breakable(self) -> Iterator[None]:
+        """Within it, a cancel or a deadline breaks off what Blender renders on this very thread."""
+        if self.wire is None:
+            yield
+            return
+        self.wire.set_breakable(self.ticket, True)
+        try:
+            yield
+        finally:
+            self.wire.set_breakable(self.ticket, False)
+
+    def stop_cause(self) -> str | None:
+        """Why the request is to stop, if it is: "cancelled" or "timed_out"."""
+        return None if self.wire is None else self.wire.stop_cause(self.ticket)

@@ -26,6 +26,7 @@ TABLE: dict[str, Callable[..., Any]] = {
     "operator.call": operator.call,
     "view.capture": view.capture,
     "render.image": render.image,
+    "render.animation": render.animation,
     "file.new": file.new_file,
     "file.open": file.open_file,
     "file.save": file.save_file,

@@ -12,6 +12,7 @@ import time
 import traceback
 import types
 from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -38,17 +39,21 @@ class Program:
 
 
 class Output(io.TextIOBase):
-    """A text stream that keeps up to a limit and counts the rest."""
+    """A text stream that tells everything as it is written, keeps up to a limit, and counts the rest."""
 
-    def __init__(self, limit: int) -> None:
+    def __init__(self, limit: int, tell: Callable[[str], None]) -> None:
         self._parts: list[str] = []
         self._room = limit
+        self._tell = tell
+        self.tells = True
         self.omitted = 0
 
     def writable(self) -> bool:
         return True
 
     def write(self, text: str) -> int:
+        if self.tells:
+            self._tell(text)
         kept = text[: self._room]
         if kept:
             self._parts.append(kept)
@@ -101,9 +106,11 @@ def run(turn: Turn, *, code: str, args: dict[str, Any], name: str | None) -> dic
 
 def _execute(turn: Turn, program: Program, filename: str, args: Any, result: dict[str, Any]) -> None:
     main = types.ModuleType("__main__")
-    spindle = types.SimpleNamespace(client=turn.client, output_folder=turn.preferences.output_folder)
+    spindle = types.SimpleNamespace(
+        client=turn.client, output_folder=turn.preferences.output_folder, progress=turn.progress
+    )
     main.__dict__.update(bpy=bpy, spindle=spindle, args=args, __file__=filename)
-    stdout, stderr = Output(OUTPUT_CHARS), Output(OUTPUT_CHARS)
+    stdout, stderr = (Output(OUTPUT_CHARS, functools.partial(turn.output, stream)) for stream in ("stdout", "stderr"))
     saved = sys.modules.get("__main__"), sys.stdout, sys.stderr
     sys.modules["__main__"], sys.stdout, sys.stderr = main, stdout, stderr
     try:
@@ -117,6 +124,8 @@ def _execute(turn: Turn, program: Program, filename: str, args: Any, result: dic
         if saved[0] is not None:
             sys.modules["__main__"] = saved[0]
         sys.stdout, sys.stderr = saved[1:]
+        # A thread that the script leaves behind may hold on to them, and tells nobody any more.
+        stdout.tells = stderr.tells = False
         result |= {"stdout": stdout.text(), "stderr": stderr.text()}
         result |= {"stdout_omitted": stdout.omitted, "stderr_omitted": stderr.omitted}
 

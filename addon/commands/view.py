@@ -14,7 +14,8 @@ from mathutils import Matrix, Vector
 
 from ..errors import CommandError
 from ..turn import Turn
-from . import render
+from . import render_scene
+from .render_job import png_bytes, render
 
 # A viewport draws these itself; any other engine draws into it bit by bit, which one capture would not wait for.
 _VIEWPORT_ENGINES = ("BLENDER_EEVEE", "BLENDER_EEVEE_NEXT", "BLENDER_WORKBENCH")
@@ -50,7 +51,7 @@ def capture(
     """
     png, source, view = _try_to_draw(width, height, place["from"] == "camera", shading, overlays)
     if png is None:
-        png = yield from _render(source, view, width, height)
+        png = yield from _render(turn, source, view, width, height)
     return {"image": {"$blob": png, "media_type": "image/png"}, "width": width, "height": height, "source": source}
 
 
@@ -174,32 +175,33 @@ def _changed(changes: list[tuple[Any, str, Any]]) -> Iterator[None]:
                 setattr(owner, name, value)
 
 
-def _render(engine: str, view: _View | None, width: int, height: int) -> Generator[None, None, bytes]:
+def _render(turn: Turn, engine: str, view: _View | None, width: int, height: int) -> Generator[None, None, bytes]:
     """Render what the view shows, or the camera, or all of the scene, into a PNG; `engine` as on the wire."""
 
     def prepare(scene: bpy.types.Scene) -> None:
-        render.set_engine(scene, render.ENGINES[engine])
-        render.set_size(scene, width, height)
-        render.set_samples(scene, _SAMPLES)
+        render_scene.set_engine(scene, render_scene.ENGINES[engine])
+        render_scene.set_size(scene, width, height)
+        render_scene.set_samples(scene, _SAMPLES)
         for name in ("use_compositing", "use_sequencer", "use_border", "film_transparent"):
             setattr(scene.render, name, False)
         scene.render.image_settings.color_mode = "RGB"
         if view is not None:
-            _aim(render.add_camera(scene), view, width, height)
+            _aim(render_scene.add_camera(scene), view, width, height)
         elif scene.camera is None:
-            _aim_at_all(render.add_camera(scene), width, height)
+            _aim_at_all(render_scene.add_camera(scene), width, height)
 
-    with render.temporary_scene(prepare) as name:
-        return (yield from render.render_png(name))
+    with render_scene.temporary_scene(prepare) as name:
+        yield from render(turn, name, turn.progress)
+        return png_bytes(name)
 
 
 def _stand_in(scene: bpy.types.Scene, as_rendered: bool) -> str:
     """The engine that renders in a viewport's place, as on the wire: the scene's own, or one that needs no lights."""
-    if not render.gpu_works():
+    if not render_scene.gpu_works():
         return "cycles"
     if as_rendered:
         return next(
-            (name for name, identifier in render.ENGINES.items() if identifier == scene.render.engine), "cycles"
+            (name for name, identifier in render_scene.ENGINES.items() if identifier == scene.render.engine), "cycles"
         )
     return "workbench"
 

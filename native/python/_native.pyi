@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The native module: `Server` and `Request` for the add-on, `Client` for Python programs."""
 
+from collections.abc import Callable
 from os import PathLike
 from typing import Any, Literal, final
 
@@ -39,17 +40,25 @@ class Request:
 class Server:
     """The socket server. It stops when it is garbage, too."""
 
-    def __new__(cls, settings: dict[str, Any], *, blender: str, window: bool, file: str) -> Server:
-        """Start a server with these settings in a Blender of this version. Raises StartError."""
+    def __new__(
+        cls, preferences: dict[str, Any], *, arguments: dict[str, Any], blender: str, window: bool, file: str
+    ) -> Server:
+        """Start a server in a Blender of this version. Raises StartError.
+
+        preferences, arguments: settings; those of the environment (`SPINDLE_MAX_QUEUED` and so on) come between them.
+        """
 
     def take(self, timeout: float) -> Request | None:
         """The next request, waiting up to `timeout` seconds with the GIL released."""
 
-    def reply(self, ticket: int, result: Any, failure: tuple[str, str] | None = None) -> None:
+    def reply(
+        self, ticket: int, result: Any, failure: tuple[str, str] | None = None, undo_step: str | None = None
+    ) -> None:
         """Answer a request with a value of plain types, bytes included.
 
         A value that cannot be sent is answered `bad_result`.
-        failure: how and why a script did not end well, for the panel.
+        failure: how and why a script did not end well, for the panel and the log.
+        undo_step: the name of what holds its changes, for the log.
         """
 
     def fail(
@@ -62,6 +71,21 @@ class Server:
 
     def stop_cause(self, ticket: int) -> Literal["cancelled", "timed_out"] | None:
         """Why a suspended request is to stop, if it is."""
+
+    def output(self, ticket: int, stream: Literal["stdout", "stderr"], text: str) -> None:
+        """A running request has written something; its client is told if it runs for long. Never waits."""
+
+    def progress(self, ticket: int, done: float, total: float | None, message: str) -> None:
+        """A running request has come this far. Never waits; any thread may call it. Raises ValueError for NaN."""
+
+    def touch(self) -> None:
+        """Blender reports a change of the scene: kept answers are older than it from now on."""
+
+    def set_breakable(self, ticket: int, breakable: bool) -> None:
+        """From now on, or no more, a cancel or a deadline breaks off what Blender renders for this request."""
+
+    def cancel(self, ticket: int) -> None:
+        """Cancel a request, as the user in front of Blender."""
 
     def interrupt(self) -> None:
         """End the current or next wait in `take` at once."""
@@ -86,6 +110,24 @@ class Server:
 
 def main_methods() -> list[tuple[str, str]]:
     """The methods that the shell must have a function for, with their effects."""
+
+def capture_break_handler() -> bool:
+    """Remember Blender's own handler of SIGINT, which breaks a headless render off; whether there is one.
+
+    To be called before Python handles that signal, in a Blender without a window only.
+    """
+
+def break_on_signal(number: int) -> bool:
+    """Have a signal that Python handles break the running headless render off too, after which Python sees it.
+
+    To be called after `signal.signal`, which undoes it. False where there is no way to break a render off.
+    """
+
+def limits() -> list[tuple[str, str, float, float, float, str, str]]:
+    """Every limit: name, group, default, least, most, unit, summary.
+
+    Whole numbers count, fractions are seconds.
+    """
 
 class ClientError(Exception):
     """What can go wrong between a program and Blender: kind, message, {retryable, started, details}."""
@@ -115,8 +157,16 @@ class Client:
         timeout: float | None = None,
         label: str | None = None,
         effect: Literal["read", "write"] | None = None,
-    ) -> tuple[dict[str, Any], bytes]:
-        """Call a method: its result, and the bytes that `$blob` members of the result point into."""
+        detach: bool = False,
+        idempotency_key: str | None = None,
+        max_age: float | None = None,
+        listener: Callable[..., None] | None = None,
+    ) -> tuple[dict[str, Any], bytes, tuple[int, bool] | None]:
+        """Call a method: its result, the bytes that `$blob` members of the result point into, and of a kept result its
+        age in milliseconds and whether the scene has moved since.
+
+        listener: told `("output", stream, text, omitted)` and `("progress", done, total, message)` while it runs.
+        """
 
     def close(self) -> None:
         """Close the connection; after a call in another thread, if one is under way. Idempotent."""

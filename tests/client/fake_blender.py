@@ -13,7 +13,7 @@ from spindle._native import native
 
 def main(folder: str, file: str) -> None:
     """Serve until the process is killed."""
-    server = native.Server({"port": 0, "runtime_dir": folder}, blender="5.2.2", window=False, file=file)
+    server = native.Server({"port": 0, "runtime_dir": folder}, arguments={}, blender="5.2.2", window=False, file=file)
     print("ready", flush=True)
     while True:
         request = server.take(0.1)

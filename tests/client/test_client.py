@@ -209,7 +209,9 @@ def test_a_server_that_dies(start: Start) -> None:
 
 def test_a_call_to_oneself(folder: Path) -> None:
     """In Blender's main thread a main method would wait for its own caller; another thread may call."""
-    server = native.Server({"port": 0, "runtime_dir": str(folder)}, blender="5.2.2", window=False, file="")
+    server = native.Server(
+        {"port": 0, "runtime_dir": str(folder)}, arguments={}, blender="5.2.2", window=False, file=""
+    )
     with spindle.connect() as blender:
         with pytest.raises(errors.WouldDeadlock, match="call bpy directly"):
             blender.call("scene.get")

@@ -24,7 +24,11 @@ class Headless:
     def __init__(self, runtime_dir: Path) -> None:
         self.runtime_dir = runtime_dir
         command = [sys.executable, "-c", SERVE, STAGE, "--port", "0"]
-        environment = {**os.environ, "SPINDLE_RUNTIME_DIR": str(runtime_dir)}
+        environment = {
+            **os.environ,
+            "SPINDLE_RUNTIME_DIR": str(runtime_dir),
+            "SPINDLE_LOG_DIR": f"{runtime_dir}-log",
+        }
         self.process = subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True)
         assert self.process.stdout is not None
         while "serving on" not in (line := self.process.stdout.readline()):

@@ -35,12 +35,16 @@ class Server:
         self.answers: list[tuple[int, str, Any]] = []
         self.causes: dict[int, str] = {}
         self.suspended: list[int] = []
+        self.touched = 0
 
     def take(self, timeout: float) -> Request | None:
         return self.waiting.pop(0) if self.waiting else None
 
-    def reply(self, ticket: int, result: Any, failure: Any = None) -> None:
+    def reply(self, ticket: int, result: Any, failure: Any = None, undo_step: str | None = None) -> None:
         self.answers.append((ticket, "ok", result))
+
+    def touch(self) -> None:
+        self.touched += 1
 
     def fail(self, ticket: int, kind: str, message: str, *, started: bool | None, details: Any = None) -> None:
         if kind == "no_such_kind":

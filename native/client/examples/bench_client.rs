@@ -49,6 +49,9 @@ struct Plan {
     port: u16,
     /// Methods and parameters, made one after the other and from the first again.
     requests: Vec<(String, Value)>,
+    /// The options of each request, of `Spindle`.
+    #[serde(default)]
+    options: Value,
     /// Calls that are measured, and those before them that are not.
     calls: usize,
     #[serde(default)]
@@ -151,14 +154,17 @@ fn greet(instance: &Instance) -> Outcome<Line> {
         "nonce": transcript.client_nonce.to_hex(),
         "proof": transcript.prove(Role::Client, &token),
     });
-    line.stream.write_all(&request(0, "hello", &hello)?)?;
+    line.stream.write_all(&request(0, "hello", &hello, &json!({}))?)?;
     let welcome: Welcome = result_of(&line.next(frame_length)?)?;
     transcript.verify(Role::Server, &token, &welcome.proof)?;
     Ok(line)
 }
 
-fn request(id: usize, method: &str, params: &Value) -> Outcome<Vec<u8>> {
-    let message = json!({"jsonrpc": "2.0", "id": id, "method": method, "params": params});
+fn request(id: usize, method: &str, params: &Value, options: &Value) -> Outcome<Vec<u8>> {
+    let mut message = json!({"jsonrpc": "2.0", "id": id, "method": method, "params": params});
+    if options.as_object().is_some_and(|options| !options.is_empty()) {
+        message["options"] = options.clone();
+    }
     Ok(frame::encode(&serde_json::to_vec(&message)?, &[])?)
 }
 
@@ -187,7 +193,7 @@ impl Caller {
         let instance = if plan.to == Side::Spindle { Some(find(None)?) } else { None };
         let messages = plan.requests.iter().enumerate().map(|(id, (method, params))| match plan.to {
             Side::Peer => Ok(serde_json::to_vec(&json!({"type": method, "params": params}))?),
-            _ => request(id, method, params),
+            _ => request(id, method, params, &plan.options),
         });
         let messages = messages.collect::<Outcome<Vec<_>>>()?;
         if (1..=messages.len()).contains(&plan.in_flight) {

@@ -6,18 +6,19 @@ use std::time::{Duration, Instant};
 
 use serde::de::DeserializeOwned;
 use serde_json::value::RawValue;
-use spindle_protocol::envelope::{Incoming, RequestId};
+use spindle_protocol::envelope::{Cached, Incoming, RequestId};
 use spindle_protocol::frame::Frame;
 use spindle_protocol::hello::Welcome;
 use spindle_protocol::instance::Instance;
 use spindle_protocol::json::Object;
 use spindle_protocol::method::{self, Method};
 use spindle_protocol::methods::control::{Cancel, CancelOutcome, CancelParams};
+use spindle_protocol::notification::{Output, ProgressOf};
 
 use crate::discovery::Server;
 use crate::error::{Error, excerpt};
 use crate::handshake::{HELLO_ID, shake_hands};
-use crate::request::{self, Options};
+use crate::request::{self, Listener, Notice, Options};
 use crate::wire::{Halt, Settings, Wire};
 
 /// After an interrupt, how long the answer to the cancelled request is waited for.
@@ -30,6 +31,8 @@ pub struct Reply {
     pub result: Box<RawValue>,
     /// The bytes that blob references in the result point into.
     pub blob: Vec<u8>,
+    /// Set when the result is one that the server had kept.
+    pub cached: Option<Cached>,
 }
 
 impl Reply {
@@ -64,8 +67,8 @@ impl Ticket {
 
 /// What became of a request in flight.
 enum Slot {
-    /// Its caller waits, or will.
-    Awaited,
+    /// Its caller waits, or will; and who is told meanwhile.
+    Awaited(Option<Listener>),
     /// It came while another was waited for.
     Arrived(Result<Reply, Error>),
     /// Its caller has gone; the reply is dropped when it comes.
@@ -169,7 +172,7 @@ impl Connection {
             return Err(self.broken(halt, &ticket, false));
         }
         self.last_id = ticket.id;
-        self.in_flight.insert(ticket.id, Slot::Awaited);
+        self.in_flight.insert(ticket.id, Slot::Awaited(options.listener.clone()));
         Ok(ticket)
     }
 
@@ -223,13 +226,12 @@ impl Connection {
     fn file(&mut self, frame: Frame) -> Result<(), Error> {
         let Frame { json, blob } = frame;
         match Incoming::parse(&json).map_err(|error| malformed(error.to_string(), &json))? {
-            // Nothing is subscribed to yet; a newer server may tell more than this client knows.
-            Incoming::Notification { .. } => Ok(()),
+            Incoming::Notification { method, params } => self.notice(&method, &params),
             // The server could not read what was sent, and says so before it closes.
-            Incoming::Reply { id: None, outcome: Err(error) } => Err(Error::Server(Box::new(error))),
-            Incoming::Reply { id: Some(RequestId::Integer(id)), outcome } => {
+            Incoming::Reply { id: None, outcome: Err(error), .. } => Err(Error::Server(Box::new(error))),
+            Incoming::Reply { id: Some(RequestId::Integer(id)), outcome, cached } => {
                 let outcome = match outcome {
-                    Ok(result) if result.get().starts_with('{') => Ok(Reply { result, blob }),
+                    Ok(result) if result.get().starts_with('{') => Ok(Reply { result, blob, cached }),
                     Ok(result) => return Err(malformed("the result is no object".to_owned(), result.get().as_bytes())),
                     Err(error) => Err(Error::Server(Box::new(error))),
                 };
@@ -239,9 +241,30 @@ impl Connection {
         }
     }
 
+    /// Tell whoever listens to the request. A newer server may tell more than this client knows.
+    fn notice(&self, method: &str, params: &RawValue) -> Result<(), Error> {
+        let (id, notice) = match method {
+            "output" => {
+                let output: Output = read_notice(params)?;
+                (output.id.clone(), Notice::Output(output))
+            }
+            "progress" => {
+                let ProgressOf { id, progress } = read_notice(params)?;
+                (id, Notice::Progress(progress))
+            }
+            _ => return Ok(()),
+        };
+        if let RequestId::Integer(id) = id
+            && let Some(Slot::Awaited(Some(Listener(tell)))) = self.in_flight.get(&id)
+        {
+            tell(&notice);
+        }
+        Ok(())
+    }
+
     fn arrive(&mut self, id: u64, outcome: Result<Reply, Error>) -> Option<()> {
         match self.in_flight.get_mut(&id)? {
-            slot @ Slot::Awaited => *slot = Slot::Arrived(outcome),
+            slot @ Slot::Awaited(_) => *slot = Slot::Arrived(outcome),
             Slot::Abandoned => drop(self.in_flight.remove(&id)),
             Slot::Arrived(_) => return None,
         }
@@ -292,6 +315,10 @@ fn describe(halt: Halt, ticket: &Ticket, sent: bool) -> Error {
         Halt::Deadline | Halt::Stalled => Error::TimedOut { what, sent },
         _ => Error::Disconnected { what, sent },
     }
+}
+
+fn read_notice<T: DeserializeOwned>(params: &RawValue) -> Result<T, Error> {
+    serde_json::from_str(params.get()).map_err(|error| malformed(error.to_string(), params.get().as_bytes()))
 }
 
 fn malformed(reason: String, bytes: &[u8]) -> Error {

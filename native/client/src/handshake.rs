@@ -105,7 +105,7 @@ fn say_hello(wire: &mut Wire, hello: &Hello, port: u16, until: Instant) -> Resul
             return Err(Error::BadToken { port });
         }
         Ok(Incoming::Reply { outcome: Err(error), .. }) => return Err(Error::Server(Box::new(error))),
-        Ok(Incoming::Reply { id: Some(RequestId::Integer(HELLO_ID)), outcome: Ok(welcome) }) => read(&welcome),
+        Ok(Incoming::Reply { id: Some(RequestId::Integer(HELLO_ID)), outcome: Ok(welcome), .. }) => read(&welcome),
         _ => None,
     };
     welcome.ok_or_else(|| Error::Malformed { reason: "no answer to hello".to_owned(), shown: excerpt(&frame.json) })

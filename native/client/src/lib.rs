@@ -7,7 +7,8 @@
 //! - `wire`: a socket that carries frames, with deadlines;
 //! - `handshake`: greeting, hello and the mutual proof;
 //! - [`discovery`]: the servers of this user, and the choice of one;
-//! - [`connection`]: requests in flight, and their replies.
+//! - [`connection`]: requests in flight, and their replies;
+//! - [`log`]: what the servers have written into the request log.
 //!
 //! ```no_run
 //! use spindle_client::{Connection, Options, Settings, find};
@@ -26,11 +27,12 @@ pub mod connection;
 pub mod discovery;
 pub mod error;
 mod handshake;
+pub mod log;
 pub mod request;
 mod wire;
 
 pub use connection::{Connection, Reply, Ticket};
 pub use discovery::{Selector, Server, find};
 pub use error::Error;
-pub use request::Options;
+pub use request::{Listener, Notice, Options};
 pub use wire::{Interrupt, Settings};

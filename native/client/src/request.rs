@@ -1,13 +1,16 @@
 //! What a caller may choose for one request, and how the request is written.
 
+use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde::Serialize;
 use serde_json::value::RawValue;
 use spindle_protocol::envelope::{self, ClaimedEffect};
 use spindle_protocol::frame;
-use spindle_protocol::limits::DEADLINE_MS;
+use spindle_protocol::limits::{DEADLINE_MS, MAX_AGE_MS};
 use spindle_protocol::method;
+use spindle_protocol::notification::{Output, Progress};
 
 use crate::error::Error;
 
@@ -18,6 +21,25 @@ const LONGEST: Duration = Duration::from_millis(DEADLINE_MS[1]);
 /// which knows what ran, comes first.
 const GRACE: Duration = Duration::from_secs(5);
 
+/// What a request tells before its answer.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Notice {
+    /// Its script has written something. If any output comes by notices, all of it does.
+    Output(Output),
+    /// It has come this far.
+    Progress(Progress),
+}
+
+/// Somebody who is told while a request runs, on the thread that waits for its reply.
+#[derive(Clone)]
+pub struct Listener(pub Arc<dyn Fn(&Notice) + Send + Sync>);
+
+impl fmt::Debug for Listener {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("Listener")
+    }
+}
+
 /// What a caller may choose for one request.
 #[derive(Clone, Debug, Default)]
 pub struct Options {
@@ -27,6 +49,14 @@ pub struct Options {
     pub effect: Option<ClaimedEffect>,
     /// What people read in the undo history and the panel, 1 to 64 characters.
     pub label: Option<String>,
+    /// Answer at once with a job; `job.wait` and `job.get` tell its outcome.
+    pub detach: bool,
+    /// A repeat with the same key gets the first outcome, never a second run; 1 to 128 characters.
+    pub idempotency_key: Option<String>,
+    /// Of a read-only method: a kept answer of at most this age will do, up to one day.
+    pub max_age: Option<Duration>,
+    /// Who is told of output and progress.
+    pub listener: Option<Listener>,
     /// Whether the caller is on its process's main thread. It matters only where that process is
     /// Blender itself: a main method is refused there, as it would wait for its own caller.
     pub on_main_thread: bool,
@@ -48,10 +78,17 @@ impl Options {
         let check = |label: &String| {
             envelope::check_label(label.clone()).map_err(|rule| Error::Invalid(format!("the label {label:?}: {rule}")))
         };
+        let max_age_ms = self.max_age.map(|age| age.as_millis());
+        if let Some(ms) = max_age_ms.filter(|ms| *ms > u128::from(MAX_AGE_MS)) {
+            return Err(Error::Invalid(format!("the age is {ms} ms; the allowed range is 0 to {MAX_AGE_MS}")));
+        }
         Ok(envelope::Options {
             deadline_ms: deadline_ms.map(|ms| ms as u64),
             effect: self.effect,
             label: self.label.as_ref().map(check).transpose()?,
+            detach: self.detach,
+            idempotency_key: self.idempotency_key.clone().map(envelope::check_key).transpose().map_err(Error::Invalid)?,
+            max_age_ms: max_age_ms.map(|ms| ms as u64),
         })
     }
 
@@ -117,7 +154,8 @@ mod tests {
             timeout: Some(Duration::from_secs(2)),
             effect: Some(ClaimedEffect::Read),
             label: Some("Look".to_owned()),
-            on_main_thread: false,
+            max_age: Some(Duration::from_secs(1)),
+            ..Options::default()
         };
         let params = to_raw(&serde_json::json!({"a": 1})).expect("JSON");
         let bytes = encode(7, "scene.get", &params, &options.to_wire().expect("sound"), b"xyz").expect("fits");

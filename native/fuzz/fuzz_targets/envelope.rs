@@ -83,7 +83,7 @@ fn answerable(id: Option<&RequestId>, error: &WireError) {
     let text = serde_json::to_vec(&Reply::new(id, Outcome::Error(error))).expect("an error is JSON");
     frame::encode(&text, &[]).expect("an error fits a frame");
     match Incoming::parse(&text) {
-        Ok(Incoming::Reply { id: back, outcome: Err(same) }) => assert_eq!((back.as_ref(), &same), (id, error)),
+        Ok(Incoming::Reply { id: back, outcome: Err(same), .. }) => assert_eq!((back.as_ref(), &same), (id, error)),
         other => panic!("{other:?}"),
     }
 }
@@ -104,14 +104,14 @@ fn incoming(message: &[u8]) {
         assert_ne!(tree.get("id").is_some(), tree.get("method").is_some());
         assert!(!(tree.get("result").is_some() && tree.get("error").is_some_and(|it| *it != Tree::Leaf(None))));
     }
-    if let Incoming::Reply { id, outcome } = incoming {
+    if let Incoming::Reply { id, outcome, .. } = incoming {
         let written = match &outcome {
             Ok(result) => Outcome::Result(result),
             Err(error) => Outcome::Error(error),
         };
         let text = serde_json::to_vec(&Reply::new(id.as_ref(), written)).expect("a reply is JSON");
         match (Incoming::parse(&text), &outcome) {
-            (Ok(Incoming::Reply { id: back, outcome: Ok(same) }), Ok(result)) => {
+            (Ok(Incoming::Reply { id: back, outcome: Ok(same), .. }), Ok(result)) => {
                 assert_eq!((back, same.get()), (id, result.get()));
             }
             (Ok(Incoming::Reply { id: back, outcome: Err(same) }), Err(error)) => {

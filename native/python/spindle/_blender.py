@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
 from types import TracebackType
 from typing import Any, Literal
@@ -83,6 +83,25 @@ def _known(cls: type, members: dict[str, Any]) -> dict[str, Any]:
     return {field.name: members[field.name] for field in fields(cls) if field.name in members}
 
 
+def _listener(
+    on_output: Callable[[str, str], None] | None, on_progress: Callable[[float, float | None, str], None] | None
+) -> Callable[..., None] | None:
+    """One callable for the native client; None where nobody listens."""
+    if on_output is None and on_progress is None:
+        return None
+
+    def listen(kind: str, *notice: Any) -> None:
+        if kind == "progress" and on_progress is not None:
+            on_progress(*notice)
+        elif kind == "output" and on_output is not None:
+            stream, text, omitted = notice
+            if omitted:
+                on_output(stream, f"\n[{omitted} characters left out]\n")
+            on_output(stream, text)
+
+    return listen
+
+
 class Blender:
     """A connection to one running Blender. Threads may share it; their calls go one after the other."""
 
@@ -98,6 +117,11 @@ class Blender:
         timeout: float | None = None,
         label: str | None = None,
         effect: Literal["read", "write"] | None = None,
+        detach: bool = False,
+        idempotency_key: str | None = None,
+        max_age: float | None = None,
+        on_output: Callable[[str, str], None] | None = None,
+        on_progress: Callable[[float, float | None, str], None] | None = None,
     ) -> dict[str, Any]:
         """Call any method, such as `"scene.get"`; docs/methods.md lists them.
 
@@ -105,16 +129,34 @@ class Blender:
         timeout: seconds from receipt to reply; the server's deadline for the method when None.
         label: what people read in the undo history, 1 to 64 characters.
         effect: what is claimed about a script's changes.
+        detach: return `{"job": id}` at once; `job.wait`, `job.get` and `job.cancel` do the rest.
+        idempotency_key: a repeat with the same key gets the first outcome, never a second run, also after a reconnect.
+        max_age: of a read-only method, a kept answer of at most so many seconds will do, also while Blender renders;
+            the result then has a member `cached`, `{"age_ms": …, "moved": …}`.
+        on_output: told `("stdout" or "stderr", text)` while a script runs; not of one that ends within about 20 ms.
+        on_progress: told `(done, total or None, message)` while a script or a render runs.
 
         Returns the result, with `bytes`, memoryviews and arrays in the place of blob references.
         Raises `SpindleError` by its subclasses; see `spindle.errors`.
         """
         try:
             packed = pack(dict(params or {}))
-            result, blob = self._client.call(method, packed, timeout=timeout, label=label, effect=effect)
+            result, blob, cached = self._client.call(
+                method,
+                packed,
+                timeout=timeout,
+                label=label,
+                effect=effect,
+                detach=detach,
+                idempotency_key=idempotency_key,
+                max_age=max_age,
+                listener=_listener(on_output, on_progress),
+            )
         except native.ClientError as error:
             raise from_native(error) from None
         unpacked: dict[str, Any] = unpack(result, blob)
+        if cached is not None:
+            unpacked["cached"] = dict(zip(("age_ms", "moved"), cached, strict=True))
         return unpacked
 
     def run(
@@ -128,6 +170,8 @@ class Blender:
         effect: Literal["read", "write"] | None = None,
         name: str | None = None,
         check: bool = True,
+        on_output: Callable[[str, str], None] | None = None,
+        on_progress: Callable[[float, float | None, str], None] | None = None,
         **inputs: Any,
     ) -> ScriptResult:
         """Run Python in Blender, in a fresh `__main__` where `bpy` and the dictionary `args` are predefined.
@@ -135,12 +179,23 @@ class Blender:
         args, inputs: what the script finds in `args`; keywords are the short form, for names other than those here.
         timeout: seconds after which the script is stopped; the server's setting when None.
         name: the file name in tracebacks.
+        on_output, on_progress: as in `call`; a script reports progress by `spindle.progress(done, total, message)`.
         check: whether a script that raises, runs out of time or is cancelled raises `ScriptFailed` here.
         """
         params: dict[str, Any] = {"code": code, "args": {**(args or {}), **inputs}}
         if name is not None:
             params["name"] = name
-        result = ScriptResult._read(self.call("script.run", params, timeout=timeout, label=label, effect=effect))
+        result = ScriptResult._read(
+            self.call(
+                "script.run",
+                params,
+                timeout=timeout,
+                label=label,
+                effect=effect,
+                on_output=on_output,
+                on_progress=on_progress,
+            )
+        )
         return result.check() if check else result
 
     def close(self) -> None:

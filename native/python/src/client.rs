@@ -15,10 +15,11 @@ use pythonize::pythonize;
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
 use spindle_client::discovery::{folder, list};
-use spindle_client::{Connection, Error, Interrupt, Options, Selector, Server, Settings, find};
+use spindle_client::{Connection, Error, Interrupt, Listener, Notice, Options, Selector, Server, Settings, find};
 use spindle_protocol::envelope::ClaimedEffect;
 use spindle_protocol::error::Started;
 use spindle_protocol::limits::DEADLINE_MS;
+use spindle_protocol::notification::{Progress, Stream};
 
 use crate::convert::{Framed, frame_value};
 
@@ -89,7 +90,13 @@ impl Client {
     }
 
     /// Call a method: its result, and the bytes that `$blob` members of the result point into.
-    #[pyo3(signature = (method, params, *, blob=None, timeout=None, label=None, effect=None))]
+    ///
+    /// `listener(kind, …)` is told of `("output", stream, text)` and `("progress", done, total, message)`
+    /// while the request runs; what it raises ends the wait.
+    #[pyo3(signature = (
+        method, params, *, blob=None, timeout=None, label=None, effect=None, detach=false, idempotency_key=None,
+        max_age=None, listener=None
+    ))]
     #[expect(clippy::too_many_arguments, reason = "keyword arguments in Python")]
     fn call<'py>(
         &self,
@@ -100,22 +107,31 @@ impl Client {
         timeout: Option<f64>,
         label: Option<String>,
         effect: Option<&str>,
-    ) -> PyResult<(Bound<'py, PyAny>, Bound<'py, PyBytes>)> {
+        detach: bool,
+        idempotency_key: Option<String>,
+        max_age: Option<f64>,
+        listener: Option<Py<PyAny>>,
+    ) -> PyResult<(Bound<'py, PyAny>, Bound<'py, PyBytes>, Option<(u64, bool)>)> {
         let options = Options {
             timeout: timeout.map(|seconds| duration(py, seconds)).transpose()?,
             effect: effect.map(|effect| claim(py, effect)).transpose()?,
             label,
+            detach,
+            idempotency_key,
+            max_age: max_age.map(|seconds| duration(py, seconds)).transpose()?,
+            listener: listener.map(|callable| tell(callable, Arc::clone(&self.raised))),
             on_main_thread: self.own_process && is_main_thread(py)?,
         };
         let (params, blob) = frame(py, params, blob)?;
         let mut connection = self.take(py, options.timeout)?;
         let outcome = py.detach(|| {
             let reply = connection.call(method, &params, &blob, &options)?;
-            Ok((reply.read::<Value>()?, reply.blob))
+            Ok((reply.read::<Value>()?, reply.blob, reply.cached))
         });
         self.put_back(connection);
-        let (result, blob) = outcome.map_err(|error| to_python(py, error, &self.raised))?;
-        Ok((pythonize(py, &result)?, PyBytes::new(py, &blob)))
+        let (result, blob, cached) = outcome.map_err(|error| to_python(py, error, &self.raised))?;
+        let cached = cached.map(|cached| (cached.age_ms, cached.moved));
+        Ok((pythonize(py, &result)?, PyBytes::new(py, &blob), cached))
     }
 
     /// Who is on the other side.
@@ -190,9 +206,32 @@ fn in_use() -> Error {
     )
 }
 
-/// Asked during waits: run Python's signal handlers, and leave when one raises.
+/// Tell a Python callable. What it raises is raised where the wait is, at the next look at the signals.
+fn tell(callable: Py<PyAny>, raised: Raised) -> Listener {
+    Listener(Arc::new(move |notice| {
+        Python::attach(|py| {
+            let told = match notice {
+                Notice::Output(output) => {
+                    let stream = if output.stream == Stream::Stdout { "stdout" } else { "stderr" };
+                    callable.call1(py, ("output", stream, &output.text, output.omitted))
+                }
+                Notice::Progress(Progress { done, total, message }) => {
+                    callable.call1(py, ("progress", done, total, message))
+                }
+            };
+            if let Err(error) = told {
+                *raised.lock().unwrap_or_else(PoisonError::into_inner) = Some(error);
+            }
+        });
+    }))
+}
+
+/// Asked during waits: run Python's signal handlers, and leave when one raises, or a listener has.
 fn signals(raised: Raised) -> Interrupt {
     Arc::new(move || {
+        if raised.lock().unwrap_or_else(PoisonError::into_inner).is_some() {
+            return true;
+        }
         Python::attach(|py| match py.check_signals() {
             Ok(()) => false,
             Err(error) => {

@@ -2,7 +2,9 @@
 
 mod client;
 mod convert;
+mod limits;
 mod server;
+mod signals;
 
 use pyo3::prelude::*;
 
@@ -10,6 +12,8 @@ use pyo3::prelude::*;
 #[pymodule]
 fn _native(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add("VERSION", env!("CARGO_PKG_VERSION"))?;
+    limits::register(module)?;
     server::register(module)?;
+    signals::register(module)?;
     client::register(module)
 }

@@ -9,15 +9,17 @@ use pyo3::types::{PyBytes, PyDict};
 use pythonize::{depythonize, pythonize};
 use spindle_core::admit::Admitted;
 use spindle_core::handle::{BlenderFacts, Handle};
-use spindle_core::inbox::{StopCause, Ticket};
+use spindle_core::inbox::{Breaker, StopCause};
+use spindle_core::keys::{SessionKey, Ticket};
 use spindle_core::overview::{Overview, Verdict};
-use spindle_core::session::SessionKey;
-use spindle_core::settings::Settings;
+use spindle_core::settings::{Settings, environment};
 use spindle_protocol::envelope::ClaimedEffect;
 use spindle_protocol::error::{ErrorData, Kind, Started, WireError, error_text};
 use spindle_protocol::method::{Effect, METHODS};
+use spindle_protocol::notification::{Progress, Stream};
 
 use crate::convert::{Framed, frame_value};
+use crate::signals::break_blender;
 
 create_exception!(_native, StartError, PyRuntimeError, "The server did not start; nothing is left behind.");
 
@@ -72,11 +74,20 @@ struct Server {
 
 #[pymethods]
 impl Server {
-    /// Start a server with these settings in a Blender of this version.
+    /// Start a server in a Blender of this version, with settings from three layers: the preferences,
+    /// the environment, the arguments of the command line.
     #[new]
-    #[pyo3(signature = (settings, *, blender, window, file))]
-    fn new(settings: &Bound<'_, PyDict>, blender: String, window: bool, file: String) -> PyResult<Server> {
-        let settings: Settings = depythonize(settings).map_err(|error| StartError::new_err(error.to_string()))?;
+    #[pyo3(signature = (preferences, *, arguments, blender, window, file))]
+    fn new(
+        preferences: &Bound<'_, PyDict>,
+        arguments: &Bound<'_, PyDict>,
+        blender: String,
+        window: bool,
+        file: String,
+    ) -> PyResult<Server> {
+        let layer = |dict| depythonize(dict).map_err(|error| StartError::new_err(error.to_string()));
+        let settings = Settings::gather(&layer(preferences)?, environment(), &layer(arguments)?)
+            .map_err(|error| StartError::new_err(error.to_string()))?;
         let handle = Handle::start(settings, BlenderFacts { version: blender, window, file })
             .map_err(|error| StartError::new_err(error.to_string()))?;
         Ok(Server { handle })
@@ -95,12 +106,19 @@ impl Server {
 
     /// Answer a request with a value of plain types, bytes included. A value that cannot be sent is
     /// answered as `bad_result`. `failure` is how and why a script did not end well, for the panel.
-    #[pyo3(signature = (ticket, result, failure=None))]
-    fn reply(&self, ticket: u64, result: &Bound<'_, PyAny>, failure: Option<(String, String)>) {
+    /// `undo_step` names what holds its changes, for the log.
+    #[pyo3(signature = (ticket, result, failure=None, undo_step=None))]
+    fn reply(
+        &self,
+        ticket: u64,
+        result: &Bound<'_, PyAny>,
+        failure: Option<(String, String)>,
+        undo_step: Option<String>,
+    ) {
         let verdict = failure
             .map_or_else(Verdict::ok, |(outcome, text)| Verdict { outcome: outcome.into(), text: error_text(&text) });
         match frame_value("result", result) {
-            Ok(Framed { json, blob }) => self.handle.reply(Ticket(ticket), &json, &blob, verdict),
+            Ok(Framed { json, blob }) => self.handle.reply(Ticket(ticket), json, blob, verdict, undo_step),
             Err(text) => self.handle.fail(Ticket(ticket), &WireError::started(Kind::BadResult, Started::Yes, text)),
         }
     }
@@ -128,6 +146,43 @@ impl Server {
         }
         self.handle.fail(Ticket(ticket), &error);
         Ok(())
+    }
+
+    /// A running request has written `text` to its `stdout` or `stderr`. Never waits.
+    fn output(&self, ticket: u64, stream: &str, text: &str) -> PyResult<()> {
+        let stream = match stream {
+            "stdout" => Stream::Stdout,
+            "stderr" => Stream::Stderr,
+            _ => return Err(PyValueError::new_err(format!("no stream is called {stream:?}"))),
+        };
+        self.handle.output(Ticket(ticket), stream, text);
+        Ok(())
+    }
+
+    /// A running request has come this far. Never waits; any thread may call it.
+    #[pyo3(signature = (ticket, done, total, message))]
+    fn progress(&self, ticket: u64, done: f64, total: Option<f64>, message: &str) -> PyResult<()> {
+        if !done.is_finite() || total.is_some_and(|total| !total.is_finite()) {
+            return Err(PyValueError::new_err("progress takes finite numbers"));
+        }
+        self.handle.progress(Ticket(ticket), Progress { done, total, message: error_text(message) });
+        Ok(())
+    }
+
+    /// Blender reports a change of the scene: kept answers are older than it from now on.
+    fn touch(&self) {
+        self.handle.touch();
+    }
+
+    /// From now on, or no more, a cancel or a deadline breaks off what Blender renders for this request.
+    fn set_breakable(&self, ticket: u64, breakable: bool) {
+        self.handle.set_breaker(Ticket(ticket), breakable.then_some(break_blender as Breaker));
+    }
+
+    /// Cancel a request, as the user in front of Blender.
+    fn cancel(&self, ticket: u64) {
+        // What came of it shows in the status; the button has nobody else to tell.
+        self.handle.cancel(Ticket(ticket));
     }
 
     /// A request has ended its turn without an answer.
@@ -171,6 +226,12 @@ impl Server {
         dict.set_item("taken_port", status.taken_port)?;
         let clients = status.clients.iter().map(|client| (&client.name, &client.version, client.connections));
         dict.set_item("clients", clients.collect::<Vec<_>>())?;
+        let waiting = status.waiting.iter().map(|(ticket, waiting)| {
+            (ticket.0, &waiting.method, &waiting.label, &waiting.client)
+        });
+        dict.set_item("waiting", waiting.collect::<Vec<_>>())?;
+        let alerts = status.alerts.iter().map(|alert| (&alert.name, &alert.text));
+        dict.set_item("alerts", alerts.collect::<Vec<_>>())?;
         describe_overview(&dict, &status.overview)?;
         Ok(dict)
     }
@@ -192,7 +253,10 @@ fn describe_overview(dict: &Bound<'_, PyDict>, overview: &Overview) -> PyResult<
     dict.set_item("state", pythonize(dict.py(), &overview.state)?)?;
     dict.set_item("queued", overview.queued)?;
     dict.set_item("answered", overview.answered)?;
-    let running = overview.running.iter().map(|running| (&running.method, &running.label, &running.client));
+    let running = overview.running.iter().map(|(ticket, running)| {
+        let progress = running.progress.as_ref().map(|progress| (progress.done, progress.total, &progress.message));
+        (ticket.0, &running.method, &running.label, &running.client, progress)
+    });
     dict.set_item("running", running.collect::<Vec<_>>())?;
     let recent = overview.recent.iter().map(|finished| {
         let Verdict { outcome, text } = &finished.verdict;
