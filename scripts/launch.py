@@ -116,6 +116,7 @@ def _environment(folder: Path) -> dict[str, str]:
     return {
         "BLENDER_USER_RESOURCES": str(folder / "resources"),
         "SPINDLE_RUNTIME_DIR": str(folder / "runtime"),
+        "SPINDLE_LOG_DIR": str(folder / "log"),
         # A Blender of scripts/provision sees only some folders of this machine unless told of others.
         "SPINDLE_SHARED": f"{ROOT} {folder} {os.environ.get('SPINDLE_SHARED', '')}",
     }

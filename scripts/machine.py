@@ -72,8 +72,15 @@ def any_blender() -> Path | None:
     return next(iter(blenders().values()), None)
 
 
+def prometheus(program: str) -> Path | None:
+    """`prometheus` or `promtool`: the one that scripts/provision installed, or the one on PATH."""
+    ours = cache() / "prometheus" / "usr" / "bin" / program
+    on_path = shutil.which(program)
+    return ours if ours.exists() else Path(on_path) if on_path else None
+
+
 def required() -> set[str]:
-    """The names in $SPINDLE_REQUIRE_BLENDER, such as "4.3 bpy-4.2": whose absence is a failure, not a skip."""
+    """The names in $SPINDLE_REQUIRE_BLENDER, such as "4.3 prometheus": whose absence is a failure, not a skip."""
     return set(os.environ.get("SPINDLE_REQUIRE_BLENDER", "").split())
 
 

@@ -94,6 +94,7 @@ def _environment(folder: Path) -> dict[str, str]:
     return {
         "BLENDER_USER_RESOURCES": str(folder / "resources"),
         "SPINDLE_RUNTIME_DIR": str(folder / "runtime"),
+        "SPINDLE_LOG_DIR": str(folder / "log"),
         "INSIDE": str(folder / "inside"),
         "LIBGL_ALWAYS_SOFTWARE": "1",
         "SPINDLE_SHARED": shared,

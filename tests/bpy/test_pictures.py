@@ -1,11 +1,12 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""view.capture and render.image, headless, in a real Blender. With a window: tests/window/pictures_check.py."""
+"""view.capture and the renders, headless, in a real Blender. With a window: tests/window/pictures_check.py."""
 
 from __future__ import annotations
 
+import os
 import subprocess
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,10 @@ import pytest
 from conftest import Call
 from mathutils import Vector
 
-from addon.commands import render, view
+from addon import moments
+from addon.commands import render, render_job, render_scene, view
+from addon.errors import CommandError
+from addon.turn import Turn
 
 SMALL = {"width": 64, "height": 48}
 BROKEN_EGL = "/nonexistent"
@@ -173,14 +177,14 @@ def test_cycles_stands_in_where_there_is_no_gpu(call: Call, refuses: Callable, m
     """The child process really fails here, as there is no graphics library for it to find."""
     monkeypatch.setenv("__EGL_VENDOR_LIBRARY_DIRS", BROKEN_EGL)
     monkeypatch.delenv("DISPLAY", raising=False)
-    render.gpu_works.cache_clear()
+    render_scene.gpu_works.cache_clear()
     try:
         assert capture(call)["source"] == "cycles"
         params = dict.fromkeys("width height samples camera frame path".split())
         refuses("unsupported", "GPU", "render.image", engine="workbench", **params)
         refuses("unsupported", "GPU", "render.image", engine="eevee", **params)
     finally:
-        render.gpu_works.cache_clear()
+        render_scene.gpu_works.cache_clear()
 
 
 def test_render_scene_composites_itself(call: Call) -> None:
@@ -213,17 +217,17 @@ def test_a_rigid_body_is_where_the_simulation_put_it(call: Call, cube: bpy.types
     scene = bpy.context.scene
     for frame in range(1, 60):
         scene.frame_set(frame)
-    settings = render._settings(scene)
+    settings = render_scene._settings(scene)
     assert not is_seen(pixels(image(call, engine="workbench")["image"]["$blob"]), 64, 48)
     assert is_seen(pixels(image(call, engine="workbench", frame=1)["image"]["$blob"]), 64, 48)
-    assert render._settings(scene) == settings and scene.frame_current == 59
+    assert render_scene._settings(scene) == settings and scene.frame_current == 59
 
 
 def test_a_failing_step_does_not_keep_the_others(call: Call, monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(*_: object) -> None:
         raise RuntimeError("disk full")
 
-    monkeypatch.setattr(render, "_render_blocking", fail)
+    monkeypatch.setattr(render_job, "_render_blocking", fail)
     with pytest.raises(RuntimeError, match="disk full"):
         image(call)
     with pytest.raises(RuntimeError, match="disk full"):
@@ -238,10 +242,137 @@ def test_encode_png() -> None:
 
 
 def test_gpu_probe_tells_a_failing_child(monkeypatch: pytest.MonkeyPatch) -> None:
-    render.gpu_works.cache_clear()
+    render_scene.gpu_works.cache_clear()
     try:
         with monkeypatch.context() as patch:
             patch.setattr(subprocess, "run", lambda *_, **__: (_ for _ in ()).throw(OSError("no such file")))
-            assert render.gpu_works() is False
+            assert render_scene.gpu_works() is False
     finally:
-        render.gpu_works.cache_clear()
+        render_scene.gpu_works.cache_clear()
+
+
+class Wire:
+    """Keeps what a turn tells."""
+
+    def __init__(self) -> None:
+        self.told: list[tuple[float, float | None, str]] = []
+        self.breakable: list[bool] = []
+
+    def progress(self, _ticket: int, done: float, total: float | None, message: str) -> None:
+        self.told.append((done, total, message))
+
+    def set_breakable(self, _ticket: int, breakable: bool) -> None:
+        self.breakable.append(breakable)
+
+    def stop_cause(self, _ticket: int) -> str | None:
+        return None
+
+
+def animation(wire: Wire | None = None, **params: Any) -> Generator[None, None, dict]:
+    """The command itself; of three frames unless params say otherwise."""
+    defaults = dict.fromkeys("prefix frame_step camera".split()) | {"frame_start": 1, "frame_end": 3}
+    turn = Turn("test", 1, "render.animation", wire=wire)
+    return render.animation(turn, **defaults | {"engine": "cycles", "samples": 4} | SMALL | params)
+
+
+def run(command: Generator[None, None, dict]) -> dict:
+    while True:
+        try:
+            next(command)
+        except StopIteration as end:
+            return end.value
+
+
+def test_an_animation_is_a_file_per_frame(cube: bpy.types.Object, tmp_path: Path) -> None:
+    changed()
+    cube.location.z = 0
+    cube.keyframe_insert("location", frame=-3)
+    cube.location.z = 100
+    cube.keyframe_insert("location", frame=3)
+    bpy.context.scene.frame_set(7)
+    wire = Wire()
+    params = {"frame_start": -3, "frame_step": 3, "prefix": "a#_"}
+    result = run(animation(wire, folder=str(tmp_path / "made/for it"), **params))
+    names = [Path(file).name for file in result["files"]]
+    assert names == ["a#_-0003.png", "a#_0000.png", "a#_0003.png"]
+    assert sorted(names) == sorted(os.listdir(tmp_path / "made/for it")), "and nothing else"
+    assert (result["width"], result["height"], result["engine"]) == (64, 48, "CYCLES")
+    first, *_, last = (pixels(Path(file).read_bytes()) for file in result["files"])
+    assert is_seen(first, 64, 48) and not is_seen(last, 64, 48)
+    assert bpy.context.scene.frame_current == 7
+    assert [row for row in wire.told if row[2].endswith("written")] == [
+        (1, 3, "frame -3: written"),
+        (2, 3, "frame 0: written"),
+        (3, 3, "frame 3: written"),
+    ]
+    assert (1, 3, "frame 0: Sample 4/4") in wire.told
+    assert wire.breakable == [True, False] * 3
+
+
+def test_a_render_tells_its_samples(tmp_path: Path) -> None:
+    wire = Wire()
+    look = {"engine": "cycles", "samples": 4, "camera": None} | SMALL
+    run(render.image(Turn("test", 1, "render.image", wire=wire), frame=None, path=None, **look))
+    assert wire.told[0][:2] == (0, None), "before the first sample nobody knows how many there are"
+    assert (4, 4, "Sample 4/4") in wire.told
+    assert not [text for _, _, text in wire.told if "|" in text or "Mem" in text]
+
+
+LINES = [
+    ("Fra:1 Mem:10.85M (Peak 10.93M) | Time:00:00.00 | Mem:0.09M, Peak:0.09M | Scene, 1/2 | Sample 3/40", 3, 40),
+    ("Fra:1 Mem:42.66M (Peak 42.66M) | Time:00:22.72 | Rendering 8 / 64 samples", 8, 64),
+    ("Remaining: 00:01.50 | Mem: 3M | Sample 1/40", 1, 40),
+    ("Remaining: 00:00.18 | Mem: 1M | Rendered 2/6 Tiles, Sample 20/20", 2, 6),
+    ("Mem: 0M | Updating Scene BVH | Building BVH 50%", 0, None),
+    ("", 0, None),
+]
+"""What Blenders from 4.2 to 5.2 write about a render."""
+
+
+@pytest.mark.parametrize(("line", "done", "total"), LINES)
+def test_lines_about_a_render(line: str, done: float, total: float | None) -> None:
+    told: list[tuple] = []
+    render_job._Meter(lambda *row: told.append(row)).read(line)
+    assert told == [(done, total, line.split(" | ")[-1])]
+
+
+BAD_ANIMATIONS = [
+    ({"frame_start": 3, "frame_end": 2}, "frame_end", "3"),
+    ({"frame_start": 1, "frame_end": 10_001}, "frame_end", "frame_step"),
+    ({"prefix": "up/"}, "prefix", "folder"),
+    ({"prefix": "up\\"}, "prefix", "folder"),
+]
+
+
+@pytest.mark.parametrize(("params", "path", "remedy"), BAD_ANIMATIONS)
+def test_bad_animations(params: dict, path: str, remedy: str, tmp_path: Path) -> None:
+    with pytest.raises(CommandError, match=remedy) as caught:
+        run(animation(folder=str(tmp_path / "new"), **params))
+    assert (caught.value.kind, caught.value.details["path"]) == ("invalid_params", path)
+    assert not (tmp_path / "new").exists()
+
+
+def test_a_frame_that_cannot_be_written_ends_the_animation(tmp_path: Path) -> None:
+    (tmp_path / "f0002.png").mkdir()
+    with pytest.raises(CommandError) as caught:
+        run(animation(folder=str(tmp_path), prefix="f"))
+    error = caught.value
+    assert (error.kind, error.started) == ("command_failed", True)
+    assert error.details["files"] == [str(tmp_path / "f0001.png")]
+    assert sorted(os.listdir(tmp_path)) == ["f0001.png", "f0002.png"], "no half file is left"
+
+
+def test_an_animation_is_stopped_between_frames(call: Call, refuses: Callable, tmp_path: Path) -> None:
+    """Meanwhile nothing else may render or change what is rendered."""
+    command = animation(folder=str(tmp_path))
+    next(command)
+    with pytest.raises(CommandError, match="rendering"):
+        moments.refuse_unsafe_moment()
+    with pytest.raises(CommandError, match="rendering"):
+        next(animation(folder=str(tmp_path)))
+    with pytest.raises(CommandError) as caught:
+        command.close()
+    assert caught.value.kind == "cancelled"
+    assert caught.value.details["files"] == [str(tmp_path / "0001.png")]
+    assert os.listdir(tmp_path) == ["0001.png"]
+    moments.refuse_unsafe_moment()

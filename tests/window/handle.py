@@ -50,7 +50,11 @@ class RunningBlender:
         self._threads = ThreadPoolExecutor()
         self.runtime_dir.mkdir(mode=0o700)
         self._inside.mkdir()
-        own = {"SPINDLE_RUNTIME_DIR": str(self.runtime_dir), "INSIDE": str(self._inside)}
+        own = {
+            "SPINDLE_RUNTIME_DIR": str(self.runtime_dir),
+            "SPINDLE_LOG_DIR": str(folder / "log"),
+            "INSIDE": str(self._inside),
+        }
         self._display = environment["DISPLAY"]
         with self._log.open("wb") as log:
             self.process = subprocess.Popen(

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Checks of `view.capture` and `render.image` in a Blender with a window.
+"""Checks of `view.capture` and of renders in a Blender with a window.
 
 Run as `blender --factory-startup --python tests/window/pictures_check.py [-- FOLDER]`; prints PASS and FAIL lines,
 writes its pictures to FOLDER if that is given, and quits with 1 if a check failed.
@@ -24,18 +24,19 @@ package = types.ModuleType("addon")
 package.__path__ = [str(ROOT / "addon")]
 sys.modules["addon"] = package
 
-from addon.commands import render, view  # noqa: E402
+from addon.commands import render, render_scene, view  # noqa: E402
 from addon.errors import CommandError  # noqa: E402
 from addon.turn import Turn  # noqa: E402
 
 FOLDER = Path(sys.argv[sys.argv.index("--") + 1]) if "--" in sys.argv else None
 DEFAULTS = {
     "image": dict.fromkeys(("engine", "width", "height", "samples", "camera", "frame", "path")),
+    "animation": dict.fromkeys(("engine", "width", "height", "samples", "camera", "prefix", "frame_step")),
     "capture": {"width": 320, "height": 200, "from": "viewport", "shading": None, "overlays": False},
 }
 # Media types began with 5.0.
 SETTINGS = (
-    *render._BORROWED,
+    *render_scene._BORROWED,
     "camera.name",
     "render.filepath",
     *["render.image_settings.media_type"][: bpy.app.version >= (5, 0, 0)],
@@ -47,6 +48,11 @@ Check = Generator[None, None, Any]
 
 def image(**params: Any) -> Check:
     return render.image(TURN, **DEFAULTS["image"] | params)
+
+
+def animation(folder: Path, frame_end: int, **params: Any) -> Check:
+    frames = {"folder": str(folder), "frame_start": 1, "frame_end": frame_end}
+    return render.animation(TURN, **DEFAULTS["animation"] | frames | {"engine": "cycles"} | params)
 
 
 def capture(**params: Any) -> Check:
@@ -201,6 +207,28 @@ def cancel_checks() -> Check:
         yield
 
 
+def animation_checks() -> Check:
+    """Frame by frame in jobs, between which nobody else has a turn, and a cancel at any time."""
+    bpy.context.scene.frame_set(5)
+    yield
+    before, gaps, folder = state(), [], Path(tempfile.mkdtemp())
+    result = yield from timed(animation(folder, 3, width=320, height=180, samples=64), gaps)
+    # Most of them pass while Blender draws the window, which takes long without a GPU.
+    report(len(gaps) >= 2 * 3, f"an animation of 3 frames leaves {len(gaps)} ticks between its turns")
+    report(result["files"] == [str(folder / f"{frame:04}.png") for frame in (1, 2, 3)], "it is a file per frame")
+    report(sorted(os.listdir(folder)) == [Path(file).name for file in result["files"]], "and nothing else")
+    unchanged(before, "an animation")
+    folder = Path(tempfile.mkdtemp())
+    check = animation(folder, 250, width=320, height=180, samples=16)
+    while not (folder / "0002.png").exists():
+        next(check)
+        yield
+    kind = refusal(check.close)
+    report(kind == "cancelled" and not bpy.app.is_job_running("RENDER"), f"a cancel ends an animation: {kind}")
+    report(sorted(os.listdir(folder)) == ["0001.png", "0002.png"], "the files that are complete stay")
+    unchanged(before, "a cancelled animation")
+
+
 def refusal(call: Callable[[], object]) -> str | None:
     try:
         call()
@@ -237,7 +265,7 @@ def load_checks() -> Check:
         report(kind == "command_failed", f"{name} in mid-render ends it: {kind}")
         if name == "undo":
             report(state()["settings"] == settings, "the settings are as before")
-        strays = [scene.name for scene in bpy.data.scenes if render._MARK in scene]
+        strays = [scene.name for scene in bpy.data.scenes if render_scene._MARK in scene]
         report(not strays and len(bpy.data.scenes) == 1, f"no scene is left after {name} {strays}")
 
 
@@ -246,6 +274,7 @@ def main() -> Check:
     yield from capture_render_checks()
     yield from render_checks()
     yield from cancel_checks()
+    yield from animation_checks()
     yield from load_checks()
 
 

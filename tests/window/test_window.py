@@ -250,6 +250,30 @@ def test_a_render_stops_at_its_deadline_and_with_its_client(blender):
         blender.eventually(lambda: watcher.run(scenes).value == [1, False])
 
 
+def test_an_animation_in_the_window(blender, tmp_path):
+    """It is told frame by frame while others are served, and a cancel leaves the user's scene as it was."""
+    look = {"engine": "cycles", "width": 160, "height": 120, "samples": 16, "folder": str(tmp_path)}
+    told = []
+    with blender.connect() as client, blender.connect() as renderer:
+        blender.inside("bpy.context.scene.frame_set(5)")
+        files = client.call("render.animation", look | {"frame_end": 2}, on_progress=lambda *row: told.append(row))
+        assert files["files"] == [str(tmp_path / "0001.png"), str(tmp_path / "0002.png")]
+        assert told == sorted(told, key=lambda row: row[0]) and {row[1] for row in told} == {2}
+        assert {message.split(":")[0] for _, _, message in told} == {"frame 1", "frame 2"}
+        job = renderer.call("render.animation", look | {"prefix": "x"}, detach=True)["job"]
+        blender.eventually((tmp_path / "x0001.png").exists)
+        assert client.call("scene.get")["name"] == "Scene"
+        with pytest.raises(spindle.errors.Busy):
+            client.call("object.create", {"kind": "cube"})
+        assert client.call("job.cancel", {"job": job})["outcome"] == "interrupting"
+        error = client.call("job.wait", {"job": job})["error"]
+        assert error["data"]["files"] == sorted(str(path) for path in tmp_path.glob("x*"))
+        state = "len(bpy.data.scenes), bpy.context.scene.frame_current, bpy.context.scene.render.engine"
+        engine = "BLENDER_EEVEE_NEXT" if client.server.blender < "5" else "BLENDER_EEVEE"
+        assert client.run(state).value == [1, 5, engine]
+        assert client.run("bpy.app.is_job_running('RENDER')").value is False
+
+
 def test_pictures_inside(installation, display):
     """The pictures' commands alone, in a Blender without Spindle: colours, settings put back, cancels, leftovers."""
     window = ["--factory-startup", "--gpu-backend", "opengl", "-noaudio", "--python", PICTURES_CHECK]

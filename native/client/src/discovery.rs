@@ -162,6 +162,19 @@ pub fn choose(found: Found, wanted: Option<&Selector>, folder: &Path) -> Result<
     }
 }
 
+/// What a server's file says of it now, as another .blend file may be open; `None` once the server has stopped.
+///
+/// # Errors
+/// [`Error::Folder`] when the file is there and cannot be read.
+pub fn renew(instance: &Instance, folder: &Path) -> Result<Option<Instance>, Error> {
+    let path = folder.join(instance.file_name());
+    match read_private(&path) {
+        Ok(text) => Ok(parse(&text)),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(Error::Folder { folder: path.display().to_string(), reason: error.to_string() }),
+    }
+}
+
 /// Read the instance files of a folder. Those of servers that are gone are deleted; what others own
 /// or can read is not trusted (SECRETS).
 ///

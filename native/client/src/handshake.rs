@@ -20,7 +20,7 @@ use crate::wire::{Halt, Settings, Wire};
 /// The id of hello; later requests count up from it.
 pub(crate) const HELLO_ID: u64 = 0;
 
-/// This process's client id. It holds the process id, since a forked child is a client of its own.
+/// The client id of a process that does not choose one. It holds the process id, since a forked child is a client of its own.
 fn client_id() -> Result<String, Error> {
     static CHOSEN: Lazy<Result<[u8; 16], String>> = Lazy::new(random);
     let bytes = CHOSEN.clone().map_err(Error::Invalid)?;
@@ -70,7 +70,7 @@ pub(crate) fn shake_hands(
     if greeting.instance != instance.instance {
         return Err(wrong("another one has taken the port since"));
     }
-    let client_id = client_id()?;
+    let client_id = settings.client_id.clone().map_or_else(client_id, Ok)?;
     let transcript = Transcript {
         server_nonce: Nonce::from_hex(&greeting.nonce).ok_or_else(|| wrong("its nonce is malformed"))?,
         client_nonce: Nonce(random::<NONCE_BYTES>().map_err(Error::Invalid)?),

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use mio::net::TcpStream;
 use mio::{Events, Interest, Poll, Token};
-use spindle_protocol::envelope::check_label;
+use spindle_protocol::envelope::{check_client_id, check_label};
 use spindle_protocol::frame::{Decoder, Frame, FrameError, FrameLimits};
 use spindle_protocol::limits::{DEADLINE_MS, HELLO_DEADLINE};
 
@@ -29,6 +29,10 @@ pub struct Settings {
     pub name: String,
     /// The program's version, 1 to 64 characters, for people.
     pub version: String,
+    /// Who the client is: 1 to 128 letters, digits and hyphens. Jobs, idempotency keys and limits belong to a client,
+    /// so a program that is to find its jobs after a restart chooses an id of its own. By default each process is a
+    /// client.
+    pub client_id: Option<String>,
     /// For connecting and hello together; 5 s by default.
     pub connect: Duration,
     /// Within a message, the longest pause between two bytes; 30 s by default.
@@ -42,6 +46,7 @@ impl Default for Settings {
         Settings {
             name: "spindle".to_owned(),
             version: env!("CARGO_PKG_VERSION").to_owned(),
+            client_id: None,
             connect: HELLO_DEADLINE,
             idle: Duration::from_secs(30),
             interrupt: None,
@@ -58,6 +63,9 @@ impl Settings {
         for (key, text) in [("name", &self.name), ("version", &self.version)] {
             check_label(text.clone())
                 .map_err(|rule| Error::Invalid(format!("the client's {key} is {text:?}; {rule}")))?;
+        }
+        if let Some(id) = &self.client_id {
+            check_client_id(id.clone()).map_err(|rule| Error::Invalid(format!("the client's id is {id:?}; {rule}")))?;
         }
         let [least, most] = DEADLINE_MS.map(Duration::from_millis);
         for (key, wait) in [("connect", self.connect), ("idle", self.idle)] {
@@ -260,9 +268,10 @@ mod tests {
     fn settings_are_checked() {
         Settings::default().check().expect("the defaults");
         type Row = (fn(&mut Settings), &'static str);
-        let rows: [Row; 4] = [
+        let rows: [Row; 5] = [
             (|s| s.name = String::new(), "name is \"\"; expected 1 to 64 characters"),
             (|s| s.version = "a\n".to_owned(), "version is \"a\\n\"; expected"),
+            (|s| s.client_id = Some("a b".to_owned()), "id is \"a b\"; expected 1 to 128 letters, digits and hyphens"),
             (|s| s.connect = Duration::ZERO, "the connect deadline is 0ns; the allowed range is 1ms to 86400s"),
             (|s| s.idle = Duration::MAX, "the idle deadline is"),
         ];

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use serde_json::value::{RawValue, to_raw_value};
 use serde_json::{Value, json};
-use spindle_client::discovery::{choose, list};
+use spindle_client::discovery::{choose, list, renew};
 use spindle_client::{Connection, Error, Options, Selector, Settings};
 use spindle_core::handle::{BlenderFacts, Handle};
 use spindle_core::overview::Verdict;
@@ -17,6 +17,7 @@ use spindle_protocol::error::Started;
 use spindle_protocol::instance::Instance;
 use spindle_protocol::methods::Nothing;
 use spindle_protocol::methods::control::{CancelOutcome, Health, Methods, Ping};
+use spindle_protocol::methods::job::{Detached, ListAll};
 
 /// A server, and a "main thread" that answers each request with its own parameters and blob.
 struct Blender {
@@ -185,4 +186,33 @@ fn nothing_is_mixed() {
         .collect();
     let done: BTreeSet<i32> = clients.into_iter().map(|client| client.join().expect("no panic")).collect();
     assert_eq!(done.len(), 16);
+}
+
+/// Jobs belong to the client: whoever comes again under its id finds them, and nobody else does.
+#[test]
+fn a_client_that_keeps_its_id_finds_its_jobs() {
+    let blender = Blender::start();
+    let connect = |id: Option<&str>| {
+        let settings = Settings { client_id: id.map(str::to_owned), ..Settings::default() };
+        Connection::open(&blender.instance(), &settings).expect("connected")
+    };
+    let options = Options { detach: true, ..Options::default() };
+    let reply = connect(Some("pipeline-7")).call("scene.get", &params(json!({})), &[], &options).expect("accepted");
+    let Detached { job } = reply.read().expect("a job");
+    for (id, expected) in [(Some("pipeline-7"), vec![&job]), (Some("pipeline-8"), vec![]), (None, vec![])] {
+        let (list, _) = connect(id).call_typed::<ListAll>(&Nothing {}, &[], &Options::default()).expect("answered");
+        assert_eq!(list.jobs.iter().map(|job| &job.job).collect::<Vec<_>>(), expected, "{id:?}");
+    }
+}
+
+/// The file of a running server tells what is open in Blender now.
+#[test]
+fn a_server_is_read_again() {
+    let blender = Blender::stuck();
+    let instance = blender.instance();
+    let now = || renew(&instance, blender.folder.path()).expect("readable").map(|now| now.file);
+    blender.handle.set_file("/models/table.blend").expect("written");
+    assert_eq!(now().as_deref(), Some("/models/table.blend"));
+    blender.handle.stop();
+    assert_eq!(now(), None);
 }

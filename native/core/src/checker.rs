@@ -19,10 +19,10 @@ use crate::overview::Verdict;
 /// Parsers of deep source recurse; a frame on the usual 2 MiB would abort Blender.
 const STACK_BYTES: usize = 64 * 1024 * 1024;
 
-/// The worker's entrance. The queue is bounded by the inbox, where each request has its place.
+/// The worker's entrance. The requests themselves wait in the inbox, which is bounded.
 #[derive(Debug)]
 pub struct Checker {
-    requests: Sender<(Ticket, Unchecked)>,
+    requests: Sender<Ticket>,
 }
 
 impl Checker {
@@ -43,16 +43,17 @@ impl Checker {
         Ok((Checker { requests }, thread))
     }
 
-    /// Have a request checked; its place fills, or its refusal goes out, in a while.
-    pub fn check(&self, ticket: Ticket, request: Unchecked) {
-        self.requests.send((ticket, request)).expect("the worker runs as long as its entrance exists");
+    /// Have the request checked that was left in this place; the place fills, or a refusal goes out, in a while.
+    pub fn check(&self, ticket: Ticket) {
+        self.requests.send(ticket).expect("the worker runs as long as its entrance exists");
     }
 }
 
-fn work(incoming: &Receiver<(Ticket, Unchecked)>, inbox: &Inbox, outbox: &Outbox, metrics: &Metrics) {
-    for (ticket, request) in incoming {
-        if let Err(refusal) = settle(inbox, ticket, request) {
-            metrics.refused(refusal.error.data.kind);
+fn work(incoming: &Receiver<Ticket>, inbox: &Inbox, outbox: &Outbox, metrics: &Metrics) {
+    for ticket in incoming {
+        let Some(request) = inbox.take_to_check(ticket) else { continue };
+        if let Err(refusal) = settle(inbox, ticket, *request) {
+            metrics.refused_error(&refusal.error);
             outbox.put(parcel(refusal));
         }
     }

@@ -103,6 +103,8 @@ pub enum Closing {
 pub struct Connection<S> {
     stream: S,
     decoder: Decoder,
+    /// Bytes of frames that have begun and not ended.
+    held: usize,
     sending: Option<(Vec<u8>, usize)>,
     control: VecDeque<Vec<u8>>,
     main: VecDeque<Vec<u8>>,
@@ -131,6 +133,7 @@ impl<S: Stream> Connection<S> {
         Connection {
             stream,
             decoder: Decoder::new(FrameLimits::UNAUTHENTICATED),
+            held: 0,
             sending: None,
             control: VecDeque::new(),
             main: VecDeque::new(),
@@ -171,6 +174,7 @@ impl<S: Stream> Connection<S> {
                     self.read_progress = now;
                     if self.over_since.is_none() {
                         self.decoder.feed(&scratch[..count]);
+                        self.held += count;
                     }
                 }
                 Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(Progress::Drained),
@@ -195,8 +199,21 @@ impl<S: Stream> Connection<S> {
             return Ok(None);
         }
         let frame = self.decoder.next_frame()?;
-        self.framed |= frame.is_some();
+        if let Some(Frame { json, blob }) = &frame {
+            self.framed = true;
+            self.held -= HEADER_BYTES + json.len() + blob.len();
+        }
         Ok(frame)
+    }
+
+    /// Bytes of frames that have begun and not ended.
+    pub fn held(&self) -> usize {
+        self.held
+    }
+
+    /// The peer may have sent more, and it is ours to wait: that is no stall.
+    pub fn put_off(&mut self, now: Instant) {
+        self.read_progress = now;
     }
 
     /// Put a frame behind those of its lane.

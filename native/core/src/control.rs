@@ -7,7 +7,7 @@ use once_cell::sync::Lazy;
 use serde::Serialize;
 use serde_json::value::{RawValue, to_raw_value};
 use spindle_protocol::envelope::Request;
-use spindle_protocol::error::{Kind, WireError};
+use spindle_protocol::error::{Kind, Started, WireError};
 use spindle_protocol::method::{METHODS, Method, read_params};
 use spindle_protocol::methods::control::{
     Cancel, CancelOutcome, CancelParams, Cancelled, Health, HealthReport, MethodList, Methods, Ping, Pong, Running,
@@ -17,12 +17,11 @@ use spindle_protocol::methods::watch::{
 };
 use spindle_protocol::methods::{cache, job};
 
-use crate::handshake::Identity;
-use crate::keys::{Address, SessionKey};
 use crate::cache::Cache;
+use crate::handshake::Identity;
 use crate::inbox::{Ended, Inbox};
 use crate::job_desk::JobDesk;
-use crate::limits::TABLE;
+use crate::keys::{Address, SessionKey};
 use crate::metrics::{Gauges, Metrics};
 use crate::monitor::Monitor;
 use crate::outbox::Outgoing;
@@ -175,7 +174,7 @@ impl Desk<'_> {
 
     fn health(&mut self, now: Instant) -> HealthReport {
         let overview = self.observe(now);
-        let limits = TABLE.iter().map(|row| (row.name.to_owned(), row.get(&self.settings.limits))).collect();
+        let limits = self.settings.rows().into_iter().map(|row| (row.name, row.value)).collect();
         HealthReport {
             state: overview.state,
             healthy: self.monitor.healthy(),
@@ -259,7 +258,8 @@ impl Desk<'_> {
             return Answer::Result(raw(&Cancelled { outcome }), ended);
         }
         let Some(to) = self.jobs.cancel_wait(address) else { return Answer::of(&Cancelled { outcome }) };
-        let error = WireError::new(Kind::Cancelled, "the wait was cancelled; the job goes on");
+        let text = "the wait was cancelled; what it waited for goes on";
+        let error = WireError::started(Kind::Cancelled, Started::Unknown, text);
         Answer::Result(raw(&Cancelled { outcome: CancelOutcome::Dequeued }), Some(Ended { to, error }))
     }
 }

@@ -16,6 +16,9 @@ pub const PERIOD: Duration = Duration::from_millis(20);
 /// it, within the result's own limit.
 pub const PENDING_BYTES: usize = 256 * 1024;
 
+/// What a piece takes beside its text.
+const PIECE_BYTES: usize = 64;
+
 /// A piece of output, as it was written.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Piece {
@@ -57,6 +60,7 @@ impl Pending {
             _ => {
                 let omitted = std::mem::take(&mut self.omitted);
                 self.news.output.push(Piece { stream, text: text.to_owned(), omitted });
+                self.bytes += PIECE_BYTES;
             }
         }
     }
@@ -143,6 +147,19 @@ mod tests {
         feed.write(ticket, Stderr, "z");
         assert_eq!(feed.close(ticket).output, [piece(Stderr, "z", 0)], "what began to flow flows to its end");
         assert_eq!(feed.close(ticket), News::default());
+    }
+
+    /// What is held is bounded however small its pieces are.
+    #[test]
+    fn small_pieces_count_for_what_they_take() {
+        let (feed, ticket) = (Feed::default(), Ticket(1));
+        for stream in [Stream::Stdout, Stream::Stderr].iter().cycle().take(100_000) {
+            feed.write(ticket, *stream, "x");
+        }
+        let output = feed.take(ticket).output;
+        assert!(output.len() * PIECE_BYTES <= PENDING_BYTES + PIECE_BYTES, "{} pieces", output.len());
+        let told: u64 = output.iter().map(|piece| piece.text.len() as u64 + piece.omitted).sum();
+        assert_eq!(told, 100_000, "nothing is left out in silence");
     }
 
     #[test]

@@ -35,7 +35,7 @@ use crate::jobs::Outcome;
 use crate::journal::{Begun, Journal, JournalSettings};
 use crate::metrics::Metrics;
 use crate::outbox::{Lane, Outbox, Outgoing, Parcel};
-use crate::overview::{Overview, Verdict};
+use crate::overview::{METRICS_PORT, Overview, PREVIOUS_CRASH, Verdict};
 use crate::router::{Parts, Router};
 use crate::server::{Server, WAKER};
 use crate::settings::{Settings, SettingsError};
@@ -121,11 +121,11 @@ impl Handle {
         let waker = Arc::new(Waker::new(poll.registry(), WAKER).map_err(system("create a waker"))?);
         let listener = listen(settings.port).map_err(system("listen on loopback"))?;
         let port = listener.local_addr().map_err(system("listen on loopback"))?.port();
-        let metrics_listener = settings.metrics_port.map(listen_exactly).transpose();
-        let metrics_listener = metrics_listener.map_err(system("listen on the metrics port"))?;
         let identity = identify(port, &blender)?;
         let instance = describe(&identity, &blender);
         let (journal, previous_crash) = open_log(&settings, &instance);
+        let (pages, pages_fault) = listen_for_pages(&settings);
+        let known = previous_crash.map(|text| (PREVIOUS_CRASH, text)).into_iter().chain(pages_fault).collect();
         let shared = Arc::new(Shared::new(Arc::new(Outbox::new(waker)), journal));
         let metrics = Arc::new(Metrics::new());
         let inbox = Arc::new(Inbox::new((&settings.limits).into(), Arc::clone(&metrics)));
@@ -144,9 +144,9 @@ impl Handle {
         let runtime_dir = settings.runtime_dir.clone();
         let window = blender.window;
         let parts =
-            Parts { identity, window, settings, inbox, checker, metrics, shared: Arc::clone(&shared), previous_crash };
+            Parts { identity, window, settings, inbox, checker, metrics, shared: Arc::clone(&shared), known };
         let router = Router::new(parts, Instant::now());
-        let server = Server::new(poll, listener, metrics_listener, router, shared).map_err(system("poll the listener"))?;
+        let server = Server::new(poll, listener, pages, router, shared).map_err(system("poll the listener"))?;
         let file = InstanceFile::create(&handle.instance.lock(), runtime_dir.as_deref());
         *handle.file.lock() = Some(file.map_err(system("write the instance file"))?);
         let thread = thread::Builder::new().name("spindle-io".to_owned()).spawn(move || serve(server));
@@ -375,6 +375,18 @@ fn serve(server: Server) {
 /// Listen on loopback, on the preferred port if it is free.
 fn listen(port: u16) -> io::Result<TcpListener> {
     listen_exactly(port).or_else(|error| if port == 0 { Err(error) } else { listen_exactly(0) })
+}
+
+/// Listen for monitoring programs, if they may ask. A port that is taken, as by another Blender with the same
+/// preferences, is an alert, and no reason not to serve.
+fn listen_for_pages(settings: &Settings) -> (Option<TcpListener>, Option<(&'static str, String)>) {
+    match settings.metrics_port.map(|port| (port, listen_exactly(port))) {
+        None => (None, None),
+        Some((_, Ok(listener))) => (Some(listener), None),
+        Some((port, Err(error))) => {
+            (None, Some((METRICS_PORT, format!("/metrics is not served: port {port} (metrics_port): {error}"))))
+        }
+    }
 }
 
 /// Listen on loopback, on this port and no other: a monitoring program has been told where to ask.

@@ -84,7 +84,7 @@ impl Inbox {
             deadline: request.deadline(),
             cache_key: None,
             progress: None,
-            stage: Stage::Checking,
+            stage: Stage::Checking(None),
         };
         queue.entries.insert(ticket, entry);
         Ok(ticket)
@@ -96,6 +96,21 @@ impl Inbox {
     /// `duplicate_id`, as its answer.
     pub fn refuse_duplicate(&self, address: &Address) -> Result<(), WireError> {
         self.queue.lock().refuse_duplicate(address)
+    }
+
+    /// Leave a request in its place until the check worker comes for it.
+    pub fn leave_for_check(&self, ticket: Ticket, request: Unchecked) {
+        if let Some(Stage::Checking(left)) = self.queue.lock().stage(ticket) {
+            *left = Some(Box::new(request));
+        }
+    }
+
+    /// The request that was left in this place, to be checked; none where the place was given up meanwhile.
+    pub fn take_to_check(&self, ticket: Ticket) -> Option<Box<Unchecked>> {
+        match self.queue.lock().stage(ticket)? {
+            Stage::Checking(left) => left.take(),
+            Stage::Waiting(_) | Stage::Running { .. } => None,
+        }
     }
 
     /// The request of this place is admitted. A place that was given up meanwhile stays so.

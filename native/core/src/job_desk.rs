@@ -10,12 +10,11 @@ use spindle_protocol::methods::control::CancelOutcome;
 use spindle_protocol::methods::job::{self, Detached, JobState};
 use spindle_protocol::notification::Progress;
 
-use crate::keys::{Address, ConnectionKey, JobKey, SessionKey, Ticket};
 use crate::admit::{Claim, Unchecked};
-use crate::feed::News;
-use crate::frames::{error_frame, news_frames, outcome_frame, result_frame};
+use crate::frames::{error_frame, outcome_frame, result_frame};
 use crate::inbox::{Destination, Ended, Inbox};
 use crate::jobs::{Job, Jobs, NewJob, Outcome, Repeat, Waiter};
+use crate::keys::{Address, ConnectionKey, JobKey, SessionKey, Ticket};
 use crate::outbox::{Lane, Outgoing};
 
 /// What became of a request whose outcome is to be kept.
@@ -56,10 +55,11 @@ impl JobDesk {
     pub fn accept(&mut self, request: &Unchecked, claim: Claim) -> Result<Kept, WireError> {
         let origin = request.origin();
         let address = Address { connection: origin.connection, id: request.id().clone() };
+        self.inbox.refuse_duplicate(&address)?;
         self.refuse_duplicate(&address)?;
         let detached = request.options().detach;
         if let Repeat::Same(key) = self.jobs.repeat(origin.session, &claim)? {
-            return Ok(Kept::Repeat(self.repeat(key, address, detached)));
+            return self.repeat(key, address, detached).map(Kept::Repeat);
         }
         let key = self.jobs.reserve(origin.session)?;
         let in_flight = (!detached).then(|| address.clone());
@@ -73,15 +73,28 @@ impl JobDesk {
         Ok(Kept::New(ticket, None))
     }
 
-    fn repeat(&mut self, key: JobKey, address: Address, detached: bool) -> Option<Outgoing> {
+    fn repeat(&mut self, key: JobKey, address: Address, detached: bool) -> Result<Option<Outgoing>, WireError> {
         if detached {
-            return Some(self.detached(key, &address));
+            self.jobs.detach(key);
+            return Ok(Some(self.detached(key, &address)));
         }
         if let Some(outcome) = self.jobs.get(key).and_then(|job| job.outcome.as_ref()) {
-            return Some(main_frame(&address, outcome_frame(&address.id, outcome)));
+            return Ok(Some(main_frame(&address, outcome_frame(&address.id, outcome))));
         }
+        self.refuse_crowd()?;
         self.jobs.wait(key, Waiter { address, by_wait: false }, None);
-        None
+        Ok(None)
+    }
+
+    /// Refuse one more request that would wait for a job.
+    fn refuse_crowd(&self) -> Result<(), WireError> {
+        let limit = self.most_waits;
+        if self.jobs.waits() < limit {
+            return Ok(());
+        }
+        let text = format!("{limit} requests wait for jobs, the limit is {limit} (max_queued); ask with job.get");
+        let error = WireError::new(Kind::QueueFull, text).with("limit", limit).with("setting", "max_queued");
+        Err(error.with("retry_after_ms", 1000))
     }
 
     fn detached(&self, key: JobKey, address: &Address) -> Outgoing {
@@ -103,32 +116,24 @@ impl JobDesk {
         }
     }
 
-    /// What a job has told before its end, for those who wait for it.
-    pub fn news(&self, key: JobKey, news: &News) -> Vec<Outgoing> {
-        let waiters = self.jobs.get(key).into_iter().flat_map(|job| &job.waiters);
-        waiters.flat_map(|address| news_frames(address, news.clone())).collect()
-    }
-
     /// Whoever waits for this job.
     pub fn waiters(&self, key: JobKey) -> &[Address] {
         self.jobs.get(key).map_or(&[], |job| &job.waiters)
     }
 
-    /// A job has ended: tell those who wait for it.
-    pub fn end(&mut self, key: JobKey, outcome: Outcome, now: Instant) -> Vec<Outgoing> {
+    /// A job has ended: tell those who wait for it. The frames are made one by one, as all of them might be too much.
+    pub fn end(&mut self, key: JobKey, outcome: Outcome, now: Instant) -> impl Iterator<Item = Outgoing> + use<> {
         // What is not kept is told all the same.
         let told = outcome.clone();
         let report = self.jobs.get(key).map(|job| describe(key, job, JobState::Done, None, now));
         let waiters = self.jobs.end(key, outcome, now);
-        let frame = |waiter: Waiter| {
-            let Waiter { address, by_wait } = waiter;
+        waiters.into_iter().map(move |Waiter { address, by_wait }| {
             let bytes = match &report {
                 Some(job) if by_wait => report_frame(&address, job.clone(), Some(&told)),
                 _ => outcome_frame(&address.id, &told),
             };
             main_frame(&address, bytes)
-        };
-        waiters.into_iter().map(frame).collect()
+        })
     }
 
     /// `job.get`.
@@ -156,12 +161,7 @@ impl JobDesk {
         if job.outcome.is_some() || timeout.is_zero() {
             return Ok(Some(self.report(key, address, now)));
         }
-        let limit = self.most_waits;
-        if self.jobs.waits() >= limit {
-            let text = format!("{limit} requests wait for jobs, the limit is {limit} (max_queued); ask with job.get");
-            let error = WireError::new(Kind::QueueFull, text).with("limit", limit).with("setting", "max_queued");
-            return Err(error.with("retry_after_ms", 1000));
-        }
+        self.refuse_crowd()?;
         self.jobs.wait(key, Waiter { address: address.clone(), by_wait: true }, now.checked_add(timeout));
         Ok(None)
     }
@@ -251,19 +251,14 @@ impl JobDesk {
         match (&job.outcome, self.inbox.progress(job.ticket)) {
             (None, Some((true, progress))) => describe(key, job, JobState::Running, progress, now),
             (None, Some((false, _))) => describe(key, job, JobState::Queued, None, now),
-            // One that has left the inbox has ended, and its outcome is on its way.
-            (Some(_), _) | (None, None) => describe(key, job, JobState::Done, None, now),
+            // One that has left the inbox has ended, and its outcome is on its way here.
+            (None, None) => describe(key, job, JobState::Running, None, now),
+            (Some(_), _) => describe(key, job, JobState::Done, None, now),
         }
     }
 }
 
-fn describe(
-    key: JobKey,
-    job: &Job,
-    state: JobState,
-    progress: Option<Progress>,
-    now: Instant,
-) -> job::Job {
+fn describe(key: JobKey, job: &Job, state: JobState, progress: Option<Progress>, now: Instant) -> job::Job {
     let age_ms = now.saturating_duration_since(job.accepted).as_millis() as u64;
     job::Job { job: key.to_string(), method: job.method.to_owned(), label: job.label.clone(), state, progress, age_ms }
 }

@@ -8,7 +8,7 @@ use serde_json::value::RawValue;
 use spindle_protocol::error::{Kind, Started, WireError};
 
 use crate::admit::Claim;
-use crate::keys::{JobKey, Address, ConnectionKey, SessionKey, Ticket};
+use crate::keys::{Address, ConnectionKey, JobKey, SessionKey, Ticket};
 use crate::limits::Limits;
 
 /// What a request came to.
@@ -196,6 +196,13 @@ impl Jobs {
             let text = format!("this client has no job {id:?}; a job that has ended is kept for {kept} s (job_ttl_s)");
             WireError::new(Kind::NotFound, text)
         })
+    }
+
+    /// A job is to go on, and its outcome to be kept, though nobody waits for it.
+    pub fn detach(&mut self, key: JobKey) {
+        if let Some(job) = self.jobs.get_mut(&key) {
+            job.claim.detached = true;
+        }
     }
 
     /// A job.

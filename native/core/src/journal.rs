@@ -205,7 +205,8 @@ impl Journal {
         let line = begun.seq.map(|seq| encode(&self.line(seq, entry)));
         let mut files = self.files.lock();
         self.write(&mut files, line);
-        // In this order: a process killed in between has the line, and `slots` knows it by its number.
+        // In this order: a process killed in between has the line, and `slots` knows it by its number. One
+        // killed within the line leaves it broken off where a page ends, and the request as one that ran.
         if let Some(slot) = begun.slot {
             let cleared = files.slots.clear(slot);
             files.judge(Part::Slots, cleared);

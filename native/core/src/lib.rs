@@ -31,6 +31,7 @@
 //! - [`checker`]: the thread that does slow admissions;
 //! - [`job_desk`]: what clients ask about jobs;
 //! - [`control`]: what is answered without Blender;
+//! - [`intake`]: who is read while large frames come in;
 //! - [`connection`]: one peer's bytes, without knowing what a socket is;
 //! - [`http`]: one exchange with a monitoring program;
 //! - [`pages`]: what its pages tell;
@@ -59,6 +60,7 @@ pub mod handshake;
 pub mod http;
 pub mod inbox;
 pub mod instance_file;
+pub mod intake;
 pub mod job_desk;
 pub mod jobs;
 pub mod journal;

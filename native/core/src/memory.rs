@@ -11,9 +11,9 @@ const MIB: u64 = 1024 * KIB;
 /// One largest frame, in whole MiB: 73.
 const FRAME: u64 = (HEADER_BYTES as u64 + JSON_BYTES as u64 + BLOB_BYTES as u64).next_multiple_of(MIB);
 
-/// Bytes that parsed parameters take for each byte of JSON: 84 for an array of `{"a":0}`, the most that
-/// was found; numbers take up to 19, texts and blobs 1.
-const PARSED: u64 = 84;
+/// Bytes that parsed parameters take for each byte of JSON: 126 for objects in objects with an empty key
+/// each, the most that was found, and a little for the allocator. Numbers take up to 19, texts and blobs 1.
+const PARSED: u64 = 128;
 
 /// A part of the memory.
 #[derive(Debug)]
@@ -29,24 +29,40 @@ pub struct Part {
 /// Everything that the limits bound.
 pub static PARTS: &[Part] = &[
     Part {
+        // The oldest frame is read on beyond the limit; small parts, and what one reading brings, do not count.
         what: "Frames of which a part has arrived",
-        formula: "max_connections × 73 MiB",
-        bytes: |limits| u64::from(limits.max_connections) * FRAME,
+        formula: "max_receiving_mib + 73 MiB + max_connections × 576 KiB",
+        bytes: |limits| {
+            u64::from(limits.max_receiving_mib) * MIB + FRAME + u64::from(limits.max_connections) * 576 * KIB
+        },
     },
     Part {
+        // The limit is looked at when a reply is there, and where more than 1 MiB is unread.
         what: "Replies that are not read",
-        formula: "max_connections × max_unread_mib",
-        bytes: |limits| u64::from(limits.max_connections) * u64::from(limits.max_unread_mib) * MIB,
+        formula: "max_all_unread_mib + 73 MiB + max_connections × 1 MiB",
+        bytes: |limits| u64::from(limits.max_all_unread_mib) * MIB + FRAME + u64::from(limits.max_connections) * MIB,
     },
     Part {
-        what: "Parameters of requests that wait",
-        formula: "max_queued_mib × 84",
-        bytes: |limits| u64::from(limits.max_queued_mib) * PARSED * MIB,
+        what: "Parameters and blobs of requests that wait",
+        formula: "max_queued_mib",
+        bytes: |limits| u64::from(limits.max_queued_mib) * MIB,
+    },
+    Part {
+        // They wait as text. One request at a time is read to be checked, and one to be run.
+        what: "Parameters that are being read",
+        formula: "2 × 8 MiB × 128",
+        bytes: |_| 2 * u64::from(JSON_BYTES) * PARSED,
     },
     Part {
         what: "What else is known of requests that wait",
         formula: "max_queued × 8 KiB",
         bytes: |limits| u64::from(limits.max_queued) * 8 * KIB,
+    },
+    Part {
+        // Each connection runs one request at a time, and pieces take as much again as they are told.
+        what: "Output that is not told yet",
+        formula: "max_connections × 512 KiB",
+        bytes: |limits| u64::from(limits.max_connections) * 512 * KIB,
     },
     Part {
         // The newest is kept even where it is too large by itself.

@@ -17,14 +17,13 @@ use spindle_protocol::error::{Kind, WireError};
 use spindle_protocol::method;
 use spindle_protocol::methods::control::State;
 
+use crate::overview::ALERTS;
+
 pub use refusal::{DropClass, drop_class, is_not_finite};
 use refusal::{OUT_OF_RANGE, VALIDATION};
 
 /// The media type of [`Metrics::text`]: the Prometheus text format.
 pub const CONTENT_TYPE: &str = prometheus::TEXT_FORMAT;
-
-/// The names of alerts, as `health` tells them.
-pub const ALERTS: [&str; 4] = ["unhealthy", "queue_depth", "log_failing", "previous_crash"];
 
 /// Upper bounds in seconds. A read takes tens of microseconds, a render minutes: seven decades, three steps
 /// each, as Prometheus can only interpolate within one.

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use spindle_protocol::methods::control::{Alert, State};
 
 use crate::limits::Limits;
-use crate::overview::Overview;
+use crate::overview::{LOG_FAILING, Overview, QUEUE_DEPTH, UNHEALTHY};
 
 /// So many failed probes in a row make the server unhealthy: one may fall into a long redraw.
 const FAILURES: u32 = 3;
@@ -25,12 +25,13 @@ pub struct Monitor {
     unhealthy: Option<Raised>,
     queue_depth: Option<Raised>,
     log_failing: Option<Raised>,
-    previous_crash: Option<Raised>,
+    /// What was so from the start, and stays.
+    known: Vec<(&'static str, Raised)>,
 }
 
 impl Monitor {
-    /// A monitor that has seen nothing yet, but for what ran when an earlier Blender died.
-    pub fn new(limits: &Limits, previous_crash: Option<String>, now: Instant) -> Monitor {
+    /// A monitor that has seen nothing yet; what is known from the start are alerts of these names and texts.
+    pub fn new(limits: &Limits, known: Vec<(&'static str, String)>, now: Instant) -> Monitor {
         Monitor {
             interval: limits.health_interval(),
             deep: limits.alert_queue_depth as usize,
@@ -39,7 +40,7 @@ impl Monitor {
             unhealthy: None,
             queue_depth: None,
             log_failing: None,
-            previous_crash: previous_crash.map(|text| Raised { since: now, text }),
+            known: known.into_iter().map(|(name, text)| (name, Raised { since: now, text })).collect(),
         }
     }
 
@@ -78,20 +79,18 @@ impl Monitor {
 
     /// What a person should know of, oldest first.
     pub fn alerts(&self, now: Instant) -> Vec<Alert> {
-        let raised = [
-            ("unhealthy", &self.unhealthy),
-            ("queue_depth", &self.queue_depth),
-            ("log_failing", &self.log_failing),
-            ("previous_crash", &self.previous_crash),
+        let now_and_then = [
+            (UNHEALTHY, &self.unhealthy),
+            (QUEUE_DEPTH, &self.queue_depth),
+            (LOG_FAILING, &self.log_failing),
         ];
-        let mut alerts: Vec<Alert> = raised
-            .into_iter()
-            .filter_map(|(name, raised)| {
-                let Raised { since, text } = raised.as_ref()?;
-                let for_ms = now.saturating_duration_since(*since).as_millis() as u64;
-                Some(Alert { name: name.to_owned(), text: text.clone(), for_ms })
-            })
-            .collect();
+        let now_and_then = now_and_then.into_iter().filter_map(|(name, raised)| Some((name, raised.as_ref()?)));
+        let known = self.known.iter().map(|(name, raised)| (*name, raised));
+        let describe = |(name, Raised { since, text }): (&str, &Raised)| {
+            let for_ms = now.saturating_duration_since(*since).as_millis() as u64;
+            Alert { name: name.to_owned(), text: text.clone(), for_ms }
+        };
+        let mut alerts: Vec<Alert> = known.chain(now_and_then).map(describe).collect();
         alerts.sort_by_key(|alert| std::cmp::Reverse(alert.for_ms));
         alerts
     }
@@ -104,6 +103,7 @@ fn renew(raised: &mut Option<Raised>, text: Option<String>, now: Instant) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::overview::PREVIOUS_CRASH;
 
     fn overview(state: State, queued: usize) -> Overview {
         let since_tick = Duration::from_secs(11);
@@ -119,7 +119,7 @@ mod tests {
     fn three_failures_in_a_row() {
         let start = Instant::now();
         let limits = Limits { health_interval_s: 2.0, ..Limits::default() };
-        let mut monitor = Monitor::new(&limits, None, start);
+        let mut monitor = Monitor::new(&limits, Vec::new(), start);
         let rows = [
             (State::Blocked, true),
             (State::Blocked, true),
@@ -143,7 +143,7 @@ mod tests {
     fn alerts_begin_and_end() {
         let start = Instant::now();
         let later = |seconds| start + Duration::from_secs(seconds);
-        let mut monitor = Monitor::new(&Limits::default(), Some("it died".to_owned()), start);
+        let mut monitor = Monitor::new(&Limits::default(), vec![(PREVIOUS_CRASH, "it died".to_owned())], start);
         monitor.observe(&overview(State::Busy, 10), None, later(1));
         assert_eq!(names(&monitor, later(1)), ["previous_crash"]);
         monitor.observe(&overview(State::Busy, 11), Some("disk full".to_owned()), later(2));

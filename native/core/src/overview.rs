@@ -14,6 +14,24 @@ pub const BLOCKED_AFTER: Duration = Duration::from_secs(10);
 /// How many finished requests are kept for the panel.
 pub const RECENT: usize = 8;
 
+/// The alert of a main thread that is blocked.
+pub const UNHEALTHY: &str = "unhealthy";
+
+/// The alert of a queue that is deep.
+pub const QUEUE_DEPTH: &str = "queue_depth";
+
+/// The alert of a request log that cannot be written.
+pub const LOG_FAILING: &str = "log_failing";
+
+/// The alert of a request that an earlier Blender did not survive.
+pub const PREVIOUS_CRASH: &str = "previous_crash";
+
+/// The alert of pages for monitoring programs that cannot be served.
+pub const METRICS_PORT: &str = "metrics_port";
+
+/// The names of all alerts.
+pub const ALERTS: [&str; 5] = [UNHEALTHY, QUEUE_DEPTH, LOG_FAILING, PREVIOUS_CRASH, METRICS_PORT];
+
 /// How a request ended, for people.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Verdict {

@@ -8,7 +8,7 @@ use spindle_protocol::error::{Kind, WireError};
 use spindle_protocol::methods::control::{CancelOutcome, Running};
 use spindle_protocol::notification::Progress;
 
-use crate::admit::Admitted;
+use crate::admit::{Admitted, Unchecked};
 use crate::keys::{Address, CacheKey, ConnectionKey, JobKey, SessionKey, Ticket};
 use crate::load::Loads;
 use crate::metrics::Metrics;
@@ -65,8 +65,9 @@ pub type Breaker = fn() -> bool;
 
 /// How far a request has come.
 pub(crate) enum Stage {
-    /// Its place is reserved, and it is not admitted yet.
-    Checking,
+    /// Its place is reserved, and it is not admitted yet. While it waits for the check worker it is here, so that a
+    /// place that is given up takes it along.
+    Checking(Option<Box<Unchecked>>),
     /// It can start when its turn comes.
     Waiting(Box<Admitted>),
     /// It has started and is not answered.
@@ -144,7 +145,7 @@ impl Queue {
 
     /// The request whose turn it is, now running.
     pub(crate) fn start_next(&mut self) -> Option<(Ticket, Box<Admitted>)> {
-        let ticket = self.turns.next()?;
+        let ticket = self.turns.next_turn()?;
         let entry = self.entries.get_mut(&ticket)?;
         let running = Stage::Running { since: Instant::now(), suspended: false, stop: None, breaker: None };
         let Stage::Waiting(admitted) = std::mem::replace(&mut entry.stage, running) else {
@@ -164,7 +165,7 @@ impl Queue {
                 let stops = *suspended || (breaker.is_some() && broken);
                 Some(if stops { CancelOutcome::Interrupting } else { CancelOutcome::NotInterruptible })
             }
-            Stage::Checking | Stage::Waiting(_) => None,
+            Stage::Checking(_) | Stage::Waiting(_) => None,
         }
     }
 
@@ -184,7 +185,7 @@ impl Queue {
                 self.loads.end_running(entry.session, now.saturating_duration_since(since));
                 Some(since)
             }
-            Stage::Checking | Stage::Waiting(_) => {
+            Stage::Checking(_) | Stage::Waiting(_) => {
                 self.loads.end_queued(entry.session, entry.bytes);
                 None
             }

@@ -9,17 +9,17 @@ use spindle_protocol::error::{Kind, WireError};
 use spindle_protocol::frame::Frame;
 use spindle_protocol::method::{self, Descriptor};
 
-use crate::handshake::{Handshake, Identity};
-use crate::keys::{Address, ConnectionKey, Ticket};
 use crate::admit::{Origin, Unchecked};
 use crate::cache::Cache;
 use crate::checker::{Checker, settle};
 use crate::control::{self, Answer, Desk};
 use crate::frames::{cached_frame, error_frame, outcome_frame, result_frame};
+use crate::handshake::{Handshake, Identity};
 use crate::http::{Content, Page};
 use crate::inbox::{Destination, Ended, Inbox};
 use crate::job_desk::{JobDesk, Kept};
 use crate::jobs::{Jobs, Outcome};
+use crate::keys::{Address, ConnectionKey, Ticket};
 use crate::metrics::Metrics;
 use crate::monitor::Monitor;
 use crate::outbox::{Lane, Outgoing};
@@ -104,18 +104,23 @@ pub struct Parts {
     pub metrics: Arc<Metrics>,
     /// What other threads share.
     pub shared: Arc<Shared>,
-    /// What an earlier Blender did not survive.
-    pub previous_crash: Option<String>,
+    /// What a person should know of from the start: an alert's name and text.
+    pub known: Vec<(&'static str, String)>,
 }
 
 impl Router {
     /// A router that knows no client yet.
     pub fn new(parts: Parts, now: Instant) -> Router {
-        let Parts { identity, window, settings, inbox, checker, metrics, shared, previous_crash } = parts;
+        let Parts { identity, window, settings, inbox, checker, metrics, shared, known } = parts;
         let limits = &settings.limits;
         let jobs = JobDesk::new(Jobs::new(limits.into()), Arc::clone(&inbox), limits.max_queued as usize);
         let (sessions, cache) = (Sessions::new(limits), Cache::new(limits.into()));
-        let monitor = Monitor::new(limits, previous_crash, now);
+        let monitor = Monitor::new(limits, known, now);
+        for ttl in [limits.session_ttl_s, limits.job_ttl_s, limits.cache_ttl_s] {
+            if limits.ttl(ttl).1 {
+                metrics.ttl_capped();
+            }
+        }
         let started = now;
         Router { identity, window, settings, sessions, inbox, jobs, cache, metrics, monitor, checker, shared, started }
     }
@@ -139,7 +144,8 @@ impl Router {
             }
             Err(BadRequest { id, error }) => {
                 self.metrics.refused_json(error.data.kind, &frame.json);
-                Err((id, error))
+                let limited = self.spend(phase, bytes, now).err();
+                Err((id, limited.unwrap_or(error)))
             }
         };
         match handled {
@@ -173,9 +179,18 @@ impl Router {
                 Ok(vec![Outgoing { connection, lane: Lane::Control, bytes }])
             }
             Phase::Open(origin) => {
-                self.sessions.spend(origin.session, bytes, now)?;
-                self.authenticated(request, blob, origin, now)
+                let origin = origin.clone();
+                self.spend(phase, bytes, now)?;
+                self.authenticated(request, blob, &origin, now)
             }
+        }
+    }
+
+    /// Charge a message to its client's rates.
+    fn spend(&mut self, phase: &Phase, bytes: usize, now: Instant) -> Result<(), WireError> {
+        match phase {
+            Phase::Open(origin) => self.sessions.spend(origin.session, bytes, now),
+            Phase::Greeted(..) => Ok(()),
         }
     }
 
@@ -219,7 +234,10 @@ impl Router {
         }
         if let Some(claim) = request.claim() {
             return Ok(match self.jobs.accept(&request, claim)? {
-                Kept::Repeat(answer) => answer.into_iter().collect(),
+                Kept::Repeat(answer) => {
+                    self.metrics.control_ended(method.name, "ok");
+                    answer.into_iter().collect()
+                }
                 Kept::New(ticket, answer) => {
                     let mut frames: Vec<Outgoing> = answer.into_iter().collect();
                     frames.extend(self.check(ticket, request, now));
@@ -236,13 +254,14 @@ impl Router {
     /// Check a request that has its place, here or on the worker's thread.
     fn check(&mut self, ticket: Ticket, request: Unchecked, now: Instant) -> Vec<Outgoing> {
         if request.is_slow() {
-            self.checker.check(ticket, request);
+            self.inbox.leave_for_check(ticket, request);
+            self.checker.check(ticket);
             return Vec::new();
         }
         match settle(&self.inbox, ticket, request) {
             Ok(()) => Vec::new(),
             Err(refusal) => {
-                self.metrics.refused(refusal.error.data.kind);
+                self.metrics.refused_error(&refusal.error);
                 self.tell(refusal, now)
             }
         }
@@ -261,6 +280,7 @@ impl Router {
             return Ok(None);
         };
         self.metrics.cache_hit();
+        self.metrics.control_ended(request.method().name, "ok");
         let bytes = cached_frame(&address.id, &answer.json, &answer.blob, cached);
         Ok(Some(Outgoing { connection: address.connection, lane: Lane::Control, bytes }))
     }
@@ -315,7 +335,7 @@ impl Router {
                 let bytes = outcome_frame(&id, &Outcome::Error(error));
                 vec![Outgoing { connection, lane: Lane::Main, bytes }]
             }
-            Destination::Job(key) => self.jobs.end(key, Outcome::Error(error), now),
+            Destination::Job(key) => self.jobs.end(key, Outcome::Error(error), now).collect(),
             Destination::Nobody => Vec::new(),
         }
     }
@@ -371,6 +391,9 @@ fn refuse_options(request: &Request, method: &Descriptor) -> Result<(), WireErro
     };
     if options.max_age_ms.is_some() && !method.cacheable {
         return refuse("max_age_ms", "has no answer that could be kept; leave it out");
+    }
+    if options.max_age_ms.is_some() && (options.detach || options.idempotency_key.is_some()) {
+        return refuse("max_age_ms", "may be answered at once, so it goes with neither detach nor idempotency_key");
     }
     if options.detach && method.is_control() {
         return refuse("detach", "is answered at once; leave it out");

@@ -18,13 +18,14 @@ use spindle_protocol::frame::encode;
 use spindle_protocol::hello::Nonce;
 use spindle_protocol::limits::NONCE_BYTES;
 
-use crate::handshake::Handshake;
-use crate::keys::ConnectionKey;
 use crate::connection::{Closing, Connection, Foreign, Progress};
 use crate::endpoint::Endpoint;
-use crate::feed::PERIOD;
+use crate::feed::{News, PERIOD};
 use crate::frames::{error_frame, news_frames};
+use crate::handshake::Handshake;
 use crate::inbox::{Destination, EAGER, Ended};
+use crate::intake::Intake;
+use crate::keys::{Address, ConnectionKey};
 use crate::metrics::FrameKind;
 use crate::outbox::{Lane, Outgoing, Parcel};
 use crate::router::{Next, Phase, Router};
@@ -46,8 +47,11 @@ const REFUSALS: usize = 16;
 /// How long accepting pauses after the process ran out of descriptors.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
-/// Output and progress are held back while a client leaves this much unread: its script must not get it dropped.
-const NEWS_UNREAD_BYTES: usize = 1024 * 1024;
+const MIB: usize = 1024 * 1024;
+
+/// Output and progress are held back while a client leaves more than this unread: its script must not get it dropped.
+/// What many leave unread in all is looked at only where one leaves more.
+const FEW_UNREAD_BYTES: usize = MIB;
 
 struct Link {
     connection: Connection<TcpStream>,
@@ -66,6 +70,7 @@ pub struct Server {
     next_key: usize,
     /// Connections that may have more to read, after their turn.
     again: HashSet<ConnectionKey>,
+    intake: Intake,
     accept_again: Option<Instant>,
     next_sweep: Instant,
     next_news: Instant,
@@ -85,6 +90,7 @@ impl Server {
         shared: Arc<Shared>,
     ) -> io::Result<Server> {
         poll.registry().register(&mut listener, LISTENER, Interest::READABLE)?;
+        let intake = Intake::new(router.settings.limits.max_receiving_mib as usize * MIB);
         let endpoint = metrics.map(|listener| Endpoint::new(listener, poll.registry())).transpose()?;
         Ok(Server {
             poll,
@@ -95,6 +101,7 @@ impl Server {
             links: HashMap::new(),
             next_key: 0,
             again: HashSet::new(),
+            intake,
             accept_again: None,
             next_sweep: Instant::now(),
             next_news: Instant::now(),
@@ -143,10 +150,10 @@ impl Server {
             (!self.router.inbox.is_empty()).then_some(self.next_news),
         ];
         let until = until.into_iter().flatten().min();
-        let timeout = if self.again.is_empty() {
-            until.map(|deadline| deadline.saturating_duration_since(now))
-        } else {
+        let timeout = if self.again.iter().any(|key| self.intake.admits(*key)) {
             Some(Duration::ZERO)
+        } else {
+            until.map(|deadline| deadline.saturating_duration_since(now))
         };
         while now.elapsed() < EAGER && !self.links.is_empty() {
             poll(&mut self.poll, events, Some(Duration::ZERO))?;
@@ -221,7 +228,7 @@ impl Server {
         }
         let handshake = Handshake::new(Nonce(nonce));
         let greeting = to_raw_value(&handshake.greeting(&self.router.identity)).expect("a greeting is plain JSON");
-        let max_unread = self.router.settings.limits.max_unread_mib as usize * 1024 * 1024;
+        let max_unread = self.router.settings.limits.max_unread_mib as usize * MIB;
         let mut connection = Connection::new(stream, max_unread, now);
         // Readiness is told by edges, so both can be asked for once and for all.
         let interest = Interest::READABLE | Interest::WRITABLE;
@@ -230,6 +237,9 @@ impl Server {
         }
         self.links.insert(key, Link { connection, phase: Phase::Greeted(handshake, now) });
         self.shared.has_connections.store(true, Ordering::Release);
+        if full {
+            self.router.metrics.refused(Kind::TooManyConnections);
+        }
         let first = if full { self.refusal() } else { greeting_frame(greeting.get()) };
         self.guarded(key, now, |server| server.push(key, Lane::Control, first, now));
         if full {
@@ -240,11 +250,18 @@ impl Server {
     fn refusal(&self) -> Vec<u8> {
         let limit = self.router.settings.limits.max_connections;
         let text = format!("{limit} connections are open, the setting max_connections; close one, or raise it");
-        error_frame(None, &WireError::new(Kind::TooManyConnections, text).with("limit", limit))
+        let error = WireError::new(Kind::TooManyConnections, text).with("limit", limit);
+        // Nobody knows when one will close.
+        error_frame(None, &error.with("setting", "max_connections").with("retry_after_ms", 1000))
     }
 
     fn read(&mut self, key: ConnectionKey, now: Instant) -> Result<(), Closing> {
         let Some(link) = self.links.get_mut(&key) else { return Ok(()) };
+        if !self.intake.admits(key) {
+            link.connection.put_off(now);
+            self.again.insert(key);
+            return Ok(());
+        }
         // What arrived before the peer closed is still to be heard.
         let received = link.connection.receive(&mut self.scratch, now);
         if matches!(received, Ok(Progress::More)) {
@@ -254,6 +271,9 @@ impl Server {
             self.turn_away(key, foreign, now)?;
         } else {
             self.route(key, now)?;
+        }
+        if let Some(link) = self.links.get(&key) {
+            self.intake.note(key, link.connection.held());
         }
         received.map(|_| ())
     }
@@ -265,6 +285,7 @@ impl Server {
             match link.connection.next_frame() {
                 Ok(None) => return Ok(()),
                 Ok(Some(frame)) => {
+                    self.intake.end(key);
                     let (frames, next) = self.router.message(key, &mut link.phase, frame, now);
                     if next == Next::Welcome {
                         link.connection.authenticated();
@@ -310,7 +331,22 @@ impl Server {
         };
         self.router.metrics.frame_out(kind, bytes.len());
         link.connection.push(lane, bytes, now)?;
-        self.send(key, now)
+        self.send(key, now)?;
+        self.relieve(key, now);
+        Ok(())
+    }
+
+    /// Where replies that nobody reads take more than all together may, the connection that leaves most is dropped.
+    fn relieve(&mut self, pushed: ConnectionKey, now: Instant) {
+        let unread = |link: &Link| link.connection.unread();
+        if self.links.get(&pushed).is_none_or(|link| unread(link) <= FEW_UNREAD_BYTES) {
+            return;
+        }
+        let total: usize = self.links.values().map(unread).sum();
+        if total > self.router.settings.limits.max_all_unread_mib as usize * MIB {
+            let worst = self.links.iter().max_by_key(|(_, link)| unread(link)).map(|(key, _)| *key);
+            worst.into_iter().for_each(|key| self.close(key, now));
+        }
     }
 
     fn say_goodbye(&mut self, key: ConnectionKey, now: Instant) -> Result<(), Closing> {
@@ -335,10 +371,11 @@ impl Server {
         for parcel in self.shared.outbox.take() {
             match parcel {
                 Parcel::Frame(frame) => self.send_all(vec![frame], now),
-                Parcel::News(job, news) => self.send_all(self.router.jobs.news(job, &news), now),
+                Parcel::News(job, news) => self.tell(self.router.jobs.waiters(job).to_vec(), &news, now),
                 Parcel::Outcome(job, outcome) => {
-                    let frames = self.router.jobs.end(job, outcome, now);
-                    self.send_all(frames, now);
+                    for frame in self.router.jobs.end(job, outcome, now) {
+                        self.send_all(vec![frame], now);
+                    }
                 }
                 Parcel::Answer(key, answer) => self.router.cache.keep(key, answer, now),
             }
@@ -355,16 +392,25 @@ impl Server {
             let readers = match self.router.inbox.destination(ticket) {
                 Some(Destination::Caller(address)) => vec![address],
                 Some(Destination::Job(job)) => self.router.jobs.waiters(job).to_vec(),
-                Some(Destination::Nobody) | None => Vec::new(),
+                Some(Destination::Nobody) => Vec::new(),
+                None => {
+                    // A thread that a script left behind still reports; nobody can be told any more.
+                    self.shared.feed.close(ticket);
+                    continue;
+                }
             };
             let unread = |connection| self.links.get(connection).map_or(0, |link: &Link| link.connection.unread());
-            if readers.iter().any(|address| unread(&address.connection) > NEWS_UNREAD_BYTES) {
+            if readers.iter().any(|address| unread(&address.connection) > FEW_UNREAD_BYTES) {
                 continue;
             }
             let news = self.shared.feed.take(ticket);
-            for address in readers {
-                self.send_all(news_frames(&address, news.clone()), now);
-            }
+            self.tell(readers, &news, now);
+        }
+    }
+
+    fn tell(&mut self, readers: Vec<Address>, news: &News, now: Instant) {
+        for address in readers {
+            self.send_all(news_frames(&address, news.clone()), now);
         }
     }
 
@@ -383,6 +429,10 @@ impl Server {
         }
         if now >= self.router.monitor.next_probe() {
             self.router.probe(now);
+        }
+        if self.router.jobs.next_deadline().is_some_and(|deadline| deadline <= now) {
+            let frames = self.router.jobs.watch_clock(now);
+            self.send_all(frames, now);
         }
         if now < self.next_sweep {
             return;
@@ -415,6 +465,7 @@ impl Server {
         // Closing the socket takes it off the poll; this only spares the kernel a look-up.
         self.poll.registry().deregister(link.connection.stream()).ok();
         self.again.remove(&key);
+        self.intake.end(key);
         self.router.disconnect(key, &link.phase, now);
         self.shared.has_connections.store(!self.links.is_empty(), Ordering::Release);
         if link.phase.is_open() {

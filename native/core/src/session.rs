@@ -193,7 +193,8 @@ impl Sessions {
         if self.idle.is_empty() {
             let text = format!("{most} clients are connected, the setting max_sessions; close one, or raise it");
             let error = WireError::new(Kind::TooManyConnections, text);
-            return Err(error.with("limit", most).with("setting", "max_sessions"));
+            // Nobody knows when one will close.
+            return Err(error.with("limit", most).with("setting", "max_sessions").with("retry_after_ms", 1000));
         }
         let tenth = self.idle.len().div_ceil(10);
         let oldest: Vec<SessionKey> = self.idle.iter().take(tenth).map(|(_, key)| *key).collect();

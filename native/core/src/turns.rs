@@ -11,8 +11,11 @@ pub struct Turns {
     lines: HashMap<ConnectionKey, VecDeque<Ticket>>,
     /// Connections whose first request can start, by session, in turn.
     ready: HashMap<SessionKey, VecDeque<ConnectionKey>>,
-    /// Sessions that have such connections, in turn.
+    /// Sessions that have such connections, in turn, but for the one that was served last.
     turns: VecDeque<SessionKey>,
+    /// It goes to the end only when the next one is served: whoever comes while its request runs goes before it, and
+    /// so waits for one foreign request at most.
+    served: Option<SessionKey>,
 }
 
 impl Turns {
@@ -39,7 +42,7 @@ impl Turns {
     /// The first request of this connection can start. Saying so again changes nothing.
     pub fn offer(&mut self, session: SessionKey, connection: ConnectionKey) {
         let connections = self.ready.entry(session).or_default();
-        if connections.is_empty() {
+        if connections.is_empty() && self.served != Some(session) {
             self.turns.push_back(session);
         }
         if !connections.contains(&connection) {
@@ -49,19 +52,21 @@ impl Turns {
 
     /// Whether any request can start.
     pub fn is_any_ready(&self) -> bool {
-        !self.turns.is_empty()
+        !self.ready.is_empty()
     }
 
-    /// The request whose turn it is. Its session and connection go to the end.
-    pub fn next(&mut self) -> Option<Ticket> {
+    /// The request whose turn it is.
+    pub fn next_turn(&mut self) -> Option<Ticket> {
+        if let Some(served) = self.served.take().filter(|served| self.ready.contains_key(served)) {
+            self.turns.push_back(served);
+        }
         let session = self.turns.pop_front()?;
         let connections = self.ready.get_mut(&session)?;
         let connection = connections.pop_front()?;
         if connections.is_empty() {
             self.ready.remove(&session);
-        } else {
-            self.turns.push_back(session);
         }
+        self.served = Some(session);
         self.first(connection)
     }
 

@@ -10,11 +10,16 @@ use std::time::{Duration, Instant};
 use serde_json::json;
 use support::{Harness, Peer, eventually};
 
-/// What each request costs on the main thread: many times the cost of its way there and back.
-const WORK: Duration = Duration::from_micros(500);
+/// What each request costs on the main thread: many times the cost of its way there and back, also where other programs
+/// take the cores. The thread sleeps instead of working, as it would else take a core from its clients: what is measured
+/// is whose turn it is, not how many cores there are.
+const WORK: Duration = Duration::from_millis(5);
 
 const FLOODING_CONNECTIONS: usize = 4;
 const IN_FLIGHT_EACH: usize = 250;
+
+/// Calls of which the median is taken.
+const CALLS: usize = 101;
 
 fn send(peer: &mut Peer) {
     peer.request("object.get", json!({"name": "x"}));
@@ -34,7 +39,7 @@ fn flood(mut peer: Peer, stop: &Arc<AtomicBool>) -> JoinHandle<()> {
 
 /// The median time of a client that sends one request after the other.
 fn median(peer: &mut Peer) -> Duration {
-    let mut times: Vec<Duration> = (0..201)
+    let mut times: Vec<Duration> = (0..CALLS)
         .map(|_| {
             let start = Instant::now();
             assert_eq!(peer.call("object.get", json!({"name": "y"}))["result"]["ran"], true);
@@ -42,27 +47,24 @@ fn median(peer: &mut Peer) -> Duration {
         })
         .collect();
     times.sort_unstable();
-    times[100]
+    times[CALLS / 2]
 }
 
 /// A session that always has a thousand requests in flight, over four connections, slows one that sends one after the
-/// other by no more than two times at the median, against that one alone: sessions take turns, so it waits for one
-/// foreign request at most. In the order of arrival it would wait for a thousand, by connections for four.
+/// other by no more than two times at the median, against that one alone in the same run: sessions take turns, so it
+/// waits for one foreign request at most. In the order of arrival it would wait for a thousand, by connections for four.
 ///
-/// Where other programs take the cores, a request's way costs more than its work; so the best of three rounds counts.
-/// A round cannot be better by chance: what turns cost is the same in each.
+/// On a machine that is busy with something else, a thread may wait for its core longer than a request takes; so the best
+/// of three rounds counts. Turns cost the same in each, so a server that takes none passes none.
 #[test]
 fn a_flood_costs_a_polite_client_one_turn() {
     let harness = Harness::start(|_| {});
     let _main = harness.serve(|_| {
-        let start = Instant::now();
-        while start.elapsed() < WORK {
-            std::hint::spin_loop();
-        }
+        thread::sleep(WORK);
         json!({"ran": true})
     });
     let mut polite = harness.client("polite");
-    let ratio = |_| {
+    let mut ratio = || {
         let alone = median(&mut polite);
         let stop = Arc::new(AtomicBool::new(false));
         let floods: Vec<_> = (0..FLOODING_CONNECTIONS).map(|_| flood(harness.client("flood"), &stop)).collect();
@@ -71,10 +73,16 @@ fn a_flood_costs_a_polite_client_one_turn() {
         stop.store(true, Ordering::Release);
         floods.into_iter().for_each(|flood| flood.join().expect("a flood ends when told"));
         eventually("what it left has gone", || harness.handle.status().overview.queued == 0);
-        assert!(queued > FLOODING_CONNECTIONS * IN_FLIGHT_EACH * 9 / 10, "{queued} waited");
+        assert!(queued > FLOODING_CONNECTIONS * IN_FLIGHT_EACH * 9 / 10, "only {queued} waited");
         println!("alone {alone:?}, beside a flood {beside:?}, {queued} waiting");
         beside.as_secs_f64() / alone.as_secs_f64()
     };
-    let ratios: [f64; 3] = std::array::from_fn(ratio);
-    assert!(ratios.iter().any(|ratio| *ratio <= 2.0), "{ratios:?}");
+    let mut ratios = Vec::new();
+    while ratios.len() < 3 {
+        ratios.push(ratio());
+        if ratios.last() <= Some(&2.0) {
+            return;
+        }
+    }
+    panic!("a polite client was slowed {ratios:?} times");
 }

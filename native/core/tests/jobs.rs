@@ -63,7 +63,10 @@ fn jobs_are_cancelled_and_waits_end() {
     let (ticket, _) = harness.take();
     assert_eq!(job(&mut peer, "job.cancel", &second)["result"]["outcome"], "dequeued");
     let report = job(&mut peer, "job.get", &second);
-    assert_eq!((&report["result"]["state"], &report["result"]["error"]["data"]["kind"]), (&json!("done"), &json!("cancelled")));
+    assert_eq!(
+        (&report["result"]["state"], &report["result"]["error"]["data"]["kind"]),
+        (&json!("done"), &json!("cancelled"))
+    );
     assert_eq!(job(&mut peer, "job.cancel", &first)["result"]["outcome"], "not_interruptible");
     let report = peer.call("job.wait", json!({"job": first, "timeout_ms": 30}));
     assert_eq!(report["result"]["state"], "running", "the time of the wait was over: {report}");
@@ -164,6 +167,7 @@ fn options_without_an_effect_are_refused() {
         ("health", json!({"idempotency_key": "k"}), "options.idempotency_key"),
         ("script.run", json!({"max_age_ms": 5}), "options.max_age_ms"),
         ("render.image", json!({"max_age_ms": 5}), "options.max_age_ms"),
+        ("scene.get", json!({"max_age_ms": 5, "detach": true}), "options.max_age_ms"),
     ] {
         peer.request_with(method, json!({}), options);
         let (reply, _) = peer.receive();
@@ -180,7 +184,10 @@ fn output_and_progress_arrive_while_it_runs() {
     let (ticket, _) = harness.take();
     harness.handle.output(ticket, Stream::Stdout, "first\n");
     let (output, _) = peer.receive();
-    assert_eq!((&output["method"], &output["params"]), (&json!("output"), &json!({"id": id, "stream": "stdout", "text": "first\n"})));
+    assert_eq!(
+        (&output["method"], &output["params"]),
+        (&json!("output"), &json!({"id": id, "stream": "stdout", "text": "first\n"}))
+    );
     harness.handle.progress(ticket, Progress { done: 2.0, total: None, message: "two".to_owned() });
     let (progress, _) = peer.receive();
     assert_eq!(progress["params"], json!({"id": id, "done": 2.0, "total": null, "message": "two"}));
@@ -231,7 +238,10 @@ fn what_can_be_broken_off_is() {
     let id = peer.request("render.image", json!({}));
     let (ticket, _) = harness.take();
     assert_eq!(peer.call("cancel", json!({"id": id}))["result"]["outcome"], "not_interruptible");
-    let stop = || BROKEN.fetch_or(true, Ordering::AcqRel) || true;
+    let stop = || {
+        BROKEN.store(true, Ordering::Release);
+        true
+    };
     harness.handle.set_breaker(ticket, Some(stop));
     assert!(BROKEN.load(Ordering::Acquire), "it was to stop already");
     assert_eq!(peer.call("cancel", json!({"id": id}))["result"]["outcome"], "interrupting");
@@ -260,4 +270,49 @@ fn a_stop_ends_every_wait() {
     let (reply, _) = peer.receive();
     assert_eq!(reply["id"], wait);
     assert!(reply["result"]["error"]["data"]["kind"] == "shutting_down" || kind(&reply) == "shutting_down", "{reply}");
+}
+
+/// What waits for jobs is bounded like everything else, and an id is in flight once.
+#[test]
+fn repeats_are_bounded_and_keep_their_ids() {
+    let harness = Harness::start(|settings| {
+        settings.limits.max_queued = 2;
+        settings.limits.max_session_queued = 2;
+    });
+    let mut peer = harness.client("a");
+    let key = json!({"idempotency_key": "k"});
+    let first = peer.request_with("script.run", script("1"), key.clone());
+    let (ticket, _) = harness.take();
+    let second = peer.request_with("script.run", script("1"), key.clone());
+    let third = peer.request_with("script.run", script("1"), key.clone());
+    let (refused, _) = peer.receive();
+    assert_eq!((&refused["id"], kind(&refused)), (&json!(third), "queue_full"));
+    for (id, options) in [(first, json!({"detach": true})), (second, json!({"detach": true})), (second, key)] {
+        let params = script("1");
+        let message = json!({"jsonrpc": "2.0", "id": id, "method": "script.run", "params": params, "options": options});
+        peer.send(&message, &[]);
+        assert_eq!(kind(&peer.receive().0), "duplicate_id");
+    }
+    let plain = peer.request("script.run", script("2"));
+    peer.send(&json!({"jsonrpc": "2.0", "id": plain, "method": "script.run", "params": script("3"), "options": {"detach": true}}), &[]);
+    assert_eq!(kind(&peer.receive().0), "duplicate_id");
+    harness.reply(ticket);
+    assert_eq!((peer.receive().0["id"].clone(), peer.receive().0["id"].clone()), (json!(first), json!(second)));
+}
+
+/// A request whose repeat is detached is a job from then on: it outlives its connection.
+#[test]
+fn a_repeat_can_detach_what_was_sent_before() {
+    let harness = Harness::start(|_| {});
+    let mut peer = harness.client("a");
+    peer.request_with("script.run", script("1"), json!({"idempotency_key": "k"}));
+    let detached = peer.request_with("script.run", script("1"), json!({"idempotency_key": "k", "detach": true}));
+    let (reply, _) = peer.receive();
+    assert_eq!(reply["id"], detached);
+    let id = reply["result"]["job"].as_str().expect("a job").to_owned();
+    drop(peer);
+    let mut again = harness.client("a");
+    assert_eq!(job(&mut again, "job.get", &id)["result"]["state"], "queued");
+    harness.reply(harness.take().0);
+    assert_eq!(again.call("job.wait", json!({"job": id}))["result"]["result"]["ran"], true);
 }

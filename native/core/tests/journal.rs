@@ -54,19 +54,24 @@ fn files(folder: &Path) -> Vec<String> {
     paths.iter().map(|path| fs::read_to_string(path).expect("UTF-8")).collect()
 }
 
-/// All lines; each is whole.
+/// All lines; each can be read. What a process was killed in has no newline, and is none.
 fn lines(folder: &Path) -> Vec<LogLine> {
     let parse = |line: &str| serde_json::from_str(line).unwrap_or_else(|error| panic!("{error}: {line}"));
-    files(folder).iter().flat_map(|file| file.lines().map(parse).collect::<Vec<_>>()).collect()
+    files(folder)
+        .iter()
+        .flat_map(|file| file.split_inclusive('\n').filter(|line| line.ends_with('\n')).map(parse).collect::<Vec<_>>())
+        .collect()
 }
 
-/// Label and outcome of each request in the log.
+/// Label and outcome of each request in the log, in the order in which they began.
 fn requests(folder: &Path) -> Vec<(String, String)> {
     let request = |line: LogLine| match line.entry {
         Entry::Request { call, end } => Some((call.label, end.outcome.into_owned())),
         Entry::Event { .. } => None,
     };
-    lines(folder).into_iter().filter_map(request).collect()
+    let mut lines = lines(folder);
+    lines.sort_by_key(|line| line.seq);
+    lines.into_iter().filter_map(request).collect()
 }
 
 /// Not a test of its own: what the other tests run in a process of its own.

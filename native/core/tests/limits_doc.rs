@@ -1,7 +1,7 @@
 //! docs/limits.md says what the code does: its tables are the code's own.
 
-use spindle_core::limits::{Kind, Limits, Row, TABLE};
-use spindle_core::memory::{PARTS, worst_case};
+use spindle_core::limits::{Kind, Limits, ORDERED, Row, TABLE};
+use spindle_core::memory::{PARTS, Part, worst_case};
 
 const DOC: &str = include_str!("../../../docs/limits.md");
 
@@ -39,17 +39,22 @@ fn the_tables_of_limits_are_the_codes() {
         );
         assert!(DOC.contains(&table), "docs/limits.md must contain\n\n{table}");
     }
-    assert_eq!(DOC.lines().filter(|line| line.starts_with("| `")).count(), TABLE.len());
+    for (lower, upper) in ORDERED {
+        assert!(DOC.contains(&format!("| `{lower}` | `{upper}` |\n")), "docs/limits.md lacks {lower}, {upper}");
+    }
+    let rows = DOC.lines().filter(|line| line.starts_with("| `")).count();
+    assert_eq!(rows, TABLE.len() + ORDERED.len());
 }
 
 #[test]
 fn the_memory_is_the_codes() {
     let limits = Limits::default();
-    let part = |part: &spindle_core::memory::Part| {
-        format!("| {} | {} | {} |\n", part.what, part.formula, mebibytes((part.bytes)(&limits)))
-    };
+    let part = |part: &Part| format!("| {} | {} | {} |\n", part.what, part.formula, mebibytes((part.bytes)(&limits)));
     let parts: String = PARTS.iter().map(part).collect();
     let sum = mebibytes(worst_case(&limits));
     let table = format!("| What | Most | MiB by default |\n|---|---|---|\n{parts}| All together | | {sum} |\n");
     assert!(DOC.contains(&table), "docs/limits.md must contain\n\n{table}");
+    let small = Limits { max_all_unread_mib: 128, max_receiving_mib: 128, max_queued_mib: 128, ..limits };
+    let small = mebibytes(worst_case(&small));
+    assert!(DOC.contains(&format!("come to {small} MiB")), "docs/limits.md must contain {small}");
 }

@@ -171,3 +171,15 @@ fn idle_connections_are_closed() {
     harness.reply(ticket);
     assert_eq!(waiting.receive().0["result"]["ran"], true);
 }
+
+/// A port for monitoring programs that is taken is told, and keeps nobody from being served.
+#[test]
+fn a_taken_metrics_port_is_an_alert() {
+    let taken = std::net::TcpListener::bind(("127.0.0.1", 0)).expect("a free port");
+    let port = taken.local_addr().expect("bound").port();
+    let harness = Harness::start(|settings| settings.metrics_port = Some(port));
+    let health = harness.client("a").call("health", json!({}));
+    let alert = &health["result"]["alerts"][0];
+    assert_eq!(alert["name"], "metrics_port", "{health}");
+    assert!(alert["text"].as_str().is_some_and(|text| text.contains(&port.to_string())), "{health}");
+}

@@ -195,7 +195,7 @@ pub struct Request {
     pub params: Box<RawValue>,
     /// Deadline, label and the like.
     pub options: Options,
-    /// Free for the client; logged, never interpreted.
+    /// Free for the client; checked, never interpreted.
     pub meta: Option<Box<RawValue>>,
 }
 

@@ -87,7 +87,7 @@ kinds! {
 
     /// Blender refused, or the command raised; the text is Blender's.
     CommandFailed = -32020, "command_failed", false;
-    /// Nothing in the file has this name.
+    /// Nothing has this name: no data-block of the file, no job of this client.
     NotFound = -32021, "not_found", false;
     /// The open file has changes that would be lost; `discard_changes` says that they may be.
     UnsavedChanges = -32022, "unsaved_changes", false;

@@ -7,14 +7,18 @@ use hmac::{Hmac, KeyInit, Mac};
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::{Value, to_value};
 use sha2::Sha256;
-use spindle_protocol::envelope::{Incoming, Request};
+use spindle_protocol::envelope::{Cached, Incoming, Request};
 use spindle_protocol::error::Kind;
 use spindle_protocol::frame::{Decoder, FrameLimits};
 use spindle_protocol::hello::{Greeting, Hello, Nonce, Role, Token, Transcript, Welcome};
 use spindle_protocol::limits;
-use spindle_protocol::method::{self, Descriptor, METHODS};
+use spindle_protocol::method::{self, Descriptor, METHODS, Method};
 use spindle_protocol::methods::control::{CancelOutcome, HealthReport, State};
+use spindle_protocol::methods::job::{self, Detached, JobReport, JobState};
+use spindle_protocol::methods::render::RenderedAnimation;
 use spindle_protocol::methods::script::{RunResult, Status};
+use spindle_protocol::methods::watch::Activity;
+use spindle_protocol::notification::{Output, ProgressOf};
 
 const DOC: &str = include_str!("../../../docs/protocol.md");
 
@@ -113,16 +117,28 @@ fn example_messages_are_messages() {
     }
 }
 
-/// Every member of an example is one of its type, and the other way round.
+/// What an example holds is of this type: it has every member of it, and no other.
+fn has_all_of<T: DeserializeOwned + Serialize>(example: &Value) {
+    let read: T = serde_json::from_value(example.clone()).unwrap_or_else(|error| panic!("{error}: {example}"));
+    assert_eq!(&to_value(read).expect("JSON"), example);
+}
+
 #[test]
-fn example_results_have_the_members_of_their_types() {
-    fn same<T: DeserializeOwned + Serialize>(info: &str) {
-        let result = json(block(info))["result"].take();
-        let read: T = serde_json::from_value(result.clone()).expect(info);
-        assert_eq!(to_value(read).expect(info), result);
-    }
-    same::<RunResult>("json reply script.run");
-    same::<HealthReport>("json reply health");
+fn examples_have_the_members_of_their_types() {
+    let example = |info: &str, member: &str| json(block(info))[member].take();
+    has_all_of::<RunResult>(&example("json reply script.run", "result"));
+    has_all_of::<HealthReport>(&example("json reply health", "result"));
+    has_all_of::<Activity>(&example("json reply stats", "result"));
+    has_all_of::<Detached>(&example("json reply detach", "result"));
+    has_all_of::<ProgressOf>(&example("json notification progress", "params"));
+    let report = example("json reply job.wait", "result");
+    has_all_of::<JobReport>(&report);
+    has_all_of::<RenderedAnimation>(&report["result"]);
+    let framed: Vec<Value> = blocks().iter().filter(|(info, _)| *info == "json").map(|(_, text)| json(text)).collect();
+    let output = framed.iter().find(|message| message["method"] == "output").expect("an output");
+    has_all_of::<Output>(&output["params"]);
+    let cached = framed.iter().find(|message| !message["cached"].is_null()).expect("a kept answer");
+    has_all_of::<Cached>(&cached["cached"]);
 }
 
 #[test]
@@ -178,10 +194,25 @@ fn the_table_of_methods_is_the_codes() {
     let row = |method: &Descriptor| {
         let effect = to_value(method.effect).expect("a name").as_str().expect("a name").to_owned();
         let deadline = method.deadline.map_or("none".to_owned(), |deadline| format!("{} s", deadline.as_secs()));
-        let deadline = if method.is_control() { "at once".to_owned() } else { deadline };
+        let deadline = match method.name {
+            job::Wait::NAME => "timeout_ms".to_owned(),
+            _ if method.is_control() => "at once".to_owned(),
+            _ => deadline,
+        };
         vec![method.name.to_owned(), effect, deadline, method.summary.replace('`', "")]
     };
     assert_eq!(table("## Methods"), METHODS.iter().map(row).collect::<Vec<_>>());
+}
+
+#[test]
+fn the_methods_whose_answers_are_kept_are_named() {
+    let kept: Vec<String> =
+        METHODS.iter().filter(|method| method.cacheable).map(|method| format!("`{}`", method.name)).collect();
+    let (last, others) = kept.split_last().expect("some");
+    let (_, section) = DOC.split_once("\n## Kept answers\n").expect("the section");
+    let sentence = section.split_whitespace().collect::<Vec<_>>().join(" ");
+    let expected = format!("The answers of {} and {last} are kept", others.join(", "));
+    assert!(sentence.starts_with(&expected), "{expected}");
 }
 
 #[test]
@@ -209,6 +240,9 @@ fn the_table_of_limits_is_the_codes() {
         ("ERROR_TEXT_CHARS", limits::ERROR_TEXT_CHARS.to_string()),
         ("NONCE_BYTES", limits::NONCE_BYTES.to_string()),
         ("DEADLINE_MS", range(limits::DEADLINE_MS)),
+        ("KEY_CHARS", limits::KEY_CHARS.to_string()),
+        ("MAX_AGE_MS", limits::MAX_AGE_MS.to_string()),
+        ("JOB_WAIT_MS", limits::JOB_WAIT_MS.to_string()),
         ("HELLO_DEADLINE", format!("{} s", limits::HELLO_DEADLINE.as_secs())),
     ];
     let rows = table("### Limits of the protocol");
@@ -231,4 +265,9 @@ fn every_name_has_its_row() {
     assert_eq!(first_column("### `health`"), names(&[State::Ready, State::Busy, State::Blocked, State::Stopping]));
     let statuses = [Status::Ok, Status::Raised, Status::TimedOut, Status::Cancelled];
     assert_eq!(first_column("### How a script ended"), names(&statuses));
+    let described = &method::find("health").expect("a method").to_json()["result"]["properties"]["alerts"]["items"];
+    let alerts = described["properties"]["name"]["description"].as_str().expect("a description");
+    assert_eq!(first_column("#### Alerts"), alerts.split('`').skip(1).step_by(2).collect::<Vec<_>>());
+    let states = [JobState::Queued, JobState::Running, JobState::Done];
+    assert_eq!(first_column("### A job's states"), names(&states));
 }

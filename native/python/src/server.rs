@@ -45,7 +45,7 @@ impl Request {
             ticket: ticket.0,
             method: method.name,
             effect: effect_name(method.effect),
-            params: pythonize(py, admitted.params())?.cast_into::<PyDict>()?.unbind(),
+            params: pythonize(py, &*admitted.params())?.cast_into::<PyDict>()?.unbind(),
             blob: PyBytes::new(py, admitted.blob()).unbind(),
             client: admitted.origin().client.to_string(),
             session: admitted.origin().session.0,

@@ -11,9 +11,9 @@ use std::time::{Duration, Instant};
 
 use serde_json::value::{RawValue, to_raw_value};
 use serde_json::{Value, json};
-use spindle_core::keys::Ticket;
 use spindle_core::admit::Admitted;
 use spindle_core::handle::{BlenderFacts, Handle};
+use spindle_core::keys::Ticket;
 use spindle_core::overview::Verdict;
 use spindle_core::settings::Settings;
 use spindle_protocol::frame::encode;
@@ -32,7 +32,12 @@ pub struct Harness {
 impl Harness {
     pub fn start(change: impl FnOnce(&mut Settings)) -> Harness {
         let dir = tempfile::tempdir().expect("a folder");
-        let mut settings = Settings { port: 0, runtime_dir: Some(dir.path().join("spindle")), log_dir: Some(dir.path().join("log")), ..Settings::default() };
+        let mut settings = Settings {
+            port: 0,
+            runtime_dir: Some(dir.path().join("spindle")),
+            log_dir: Some(dir.path().join("log")),
+            ..Settings::default()
+        };
         change(&mut settings);
         let blender = BlenderFacts { version: "5.2.0".to_owned(), window: true, file: String::new() };
         Harness { handle: Arc::new(Handle::start(settings, blender).expect("started")), dir }

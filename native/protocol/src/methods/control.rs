@@ -65,7 +65,7 @@ pub struct Running {
 /// Something that a person should know of.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Alert {
-    /// Its stable name: `unhealthy`, `queue_depth`, `log_failing` or `previous_crash`.
+    /// Its stable name: `unhealthy`, `queue_depth`, `log_failing`, `previous_crash` or `metrics_port`.
     pub name: String,
     /// What is wrong, for people.
     pub text: String,

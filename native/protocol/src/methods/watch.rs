@@ -26,7 +26,7 @@ pub struct LimitRow {
     pub most: f64,
     /// What it counts: requests, MiB, s.
     pub unit: String,
-    /// Where the value comes from: `default`, `preferences` or `environment`.
+    /// Where the value comes from: `default`, `preferences`, `environment` or `arguments`.
     pub source: String,
     /// What it limits, in one sentence or two.
     pub summary: String,
@@ -109,7 +109,7 @@ pub struct Waiting {
     pub for_ms: u64,
 }
 
-/// How long requests took on Blender's main thread, in milliseconds.
+/// How long requests took from acceptance to reply, in milliseconds.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Latency {
     /// The median.
