@@ -155,7 +155,7 @@ fn the_peer_that_leaves_most_unread_is_dropped() {
         settings.limits.max_all_unread_mib = 73;
     });
     let _main = harness.serve(|_| json!({"text": "x".repeat(4 << 20)}));
-    let mut leave_unread = |name: &str, replies: usize| {
+    let leave_unread = |name: &str, replies: usize| {
         let mut peer = harness.client(name);
         for _ in 0..replies {
             peer.request("object.get", json!({"name": "x"}));
