@@ -132,7 +132,7 @@ def test_the_protocol_names_every_limit_that_a_refusal_names() -> None:
     section = PROTOCOL.split("### Limits that the user sets\n")[1].split("\n## ")[0]
     source = ROOT / "native/core/src"
     table = re.findall(r"^        (\w+): \w+ = .* in ", (source / "limits.rs").read_text("utf-8"), re.MULTILINE)
-    for name in ("load.rs", "session.rs", "jobs.rs", "job_desk.rs", "server.rs"):
+    for name in ("load.rs", "session.rs", "jobs.rs", "job_desk.rs", "server/reception.rs"):
         named = set(table).intersection(re.findall(r'"(\w+)"', (source / name).read_text("utf-8")))
         assert named, f"{name} refuses for no limit"
         assert named.issubset(re.findall(r"^\| `(\w+)` \|", section, re.MULTILINE)), name
