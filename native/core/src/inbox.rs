@@ -321,7 +321,7 @@ impl Inbox {
         let queue = self.queue.lock();
         let since_tick = if queue.waiting { Duration::ZERO } else { now.saturating_duration_since(queue.last_tick) };
         let running = queue.running(now);
-        let state = state(queue.closed, !running.is_empty(), since_tick);
+        let state = state(queue.closed, !running.is_empty(), since_tick, self.limits.blocked_after);
         let recent = queue.recent.iter().cloned().collect();
         let queued = queue.loads.queued();
         Overview { state, since_tick, running, queued, answered: queue.answered, recent }

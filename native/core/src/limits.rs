@@ -179,6 +179,9 @@ limits! {
             "A day: what is older belongs in a file.";
     }
     "Observation" {
+        /// Time without asking for work after which Blender's main thread counts as blocked, if no request keeps it.
+        blocked_after_s: Seconds = 10.0 in 0.1..=3_600.0 "s",
+            "A redraw or a save may take seconds; who waits for longer wants to know that it is not their request.";
         /// How often the server looks whether Blender's main thread still takes requests.
         health_interval_s: Seconds = 5.0 in 0.1..=60.0 "s",
             "Three failures in a row raise the alarm: some 20 s after a blocked Blender last asked for work.";
@@ -311,6 +314,11 @@ impl Limits {
     /// `drain_s` as a duration.
     pub fn drain(&self) -> Duration {
         Duration::from_secs_f64(self.drain_s)
+    }
+
+    /// `blocked_after_s` as a duration.
+    pub fn blocked_after(&self) -> Duration {
+        Duration::from_secs_f64(self.blocked_after_s)
     }
 
     /// `health_interval_s` as a duration.

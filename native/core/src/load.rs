@@ -23,6 +23,8 @@ pub struct InboxLimits {
     pub bytes: usize,
     /// Ended requests that are kept for percentiles.
     pub samples: usize,
+    /// The main thread counts as blocked after this long without asking for work.
+    pub blocked_after: Duration,
 }
 
 impl From<&Limits> for InboxLimits {
@@ -34,6 +36,7 @@ impl From<&Limits> for InboxLimits {
             session_queued: limits.max_session_queued as usize,
             bytes: limits.max_queued_mib as usize * 1024 * 1024,
             samples: limits.max_samples as usize,
+            blocked_after: limits.blocked_after(),
         }
     }
 }
@@ -157,7 +160,7 @@ mod tests {
     use super::*;
 
     const LIMITS: InboxLimits =
-        InboxLimits { queued: 4, in_flight: 3, session_in_flight: 3, session_queued: 2, bytes: 100, samples: 1000 };
+        InboxLimits { queued: 4, in_flight: 3, session_in_flight: 3, session_queued: 2, bytes: 100, samples: 1000, blocked_after: Duration::MAX };
 
     /// Every refusal names its limit, its value and when to try again.
     #[test]

@@ -8,9 +8,6 @@ use spindle_protocol::methods::control::{Running, State};
 
 use crate::keys::Ticket;
 
-/// The main thread counts as blocked after this long without asking for work.
-pub const BLOCKED_AFTER: Duration = Duration::from_secs(10);
-
 /// How many finished requests are kept for the panel.
 pub const RECENT: usize = 8;
 
@@ -91,11 +88,11 @@ pub struct Overview {
 }
 
 /// What the main thread does. It counts as blocked only where nothing is known to keep it.
-pub fn state(closed: bool, running: bool, since_tick: Duration) -> State {
+pub fn state(closed: bool, running: bool, since_tick: Duration, blocked_after: Duration) -> State {
     match () {
         () if closed => State::Stopping,
         () if running => State::Busy,
-        () if since_tick > BLOCKED_AFTER => State::Blocked,
+        () if since_tick > blocked_after => State::Blocked,
         () => State::Ready,
     }
 }
@@ -107,11 +104,12 @@ mod tests {
     /// HEALTH: only a main thread that stands still for no known cause is blocked.
     #[test]
     fn states() {
-        let long = BLOCKED_AFTER + Duration::from_millis(1);
-        assert_eq!(state(false, false, Duration::ZERO), State::Ready);
-        assert_eq!(state(false, false, BLOCKED_AFTER), State::Ready);
-        assert_eq!(state(false, false, long), State::Blocked);
-        assert_eq!(state(false, true, long), State::Busy);
-        assert_eq!(state(true, false, long), State::Stopping);
+        let limit = Duration::from_secs(10);
+        let long = limit + Duration::from_millis(1);
+        assert_eq!(state(false, false, Duration::ZERO, limit), State::Ready);
+        assert_eq!(state(false, false, limit, limit), State::Ready);
+        assert_eq!(state(false, false, long, limit), State::Blocked);
+        assert_eq!(state(false, true, long, limit), State::Busy);
+        assert_eq!(state(true, false, long, limit), State::Stopping);
     }
 }

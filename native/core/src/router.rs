@@ -86,6 +86,8 @@ pub struct Router {
     pub shared: Arc<Shared>,
     /// When the server started.
     pub started: Instant,
+    /// Counters that would have gone below zero, as far as they are in the log.
+    underflows: u64,
 }
 
 /// What a router is made of.
@@ -122,7 +124,21 @@ impl Router {
             }
         }
         let started = now;
-        Router { identity, window, settings, sessions, inbox, jobs, cache, metrics, monitor, checker, shared, started }
+        Router {
+            identity,
+            window,
+            settings,
+            sessions,
+            inbox,
+            jobs,
+            cache,
+            metrics,
+            monitor,
+            checker,
+            shared,
+            started,
+            underflows: 0,
+        }
     }
 
     /// Handle one message.
@@ -349,8 +365,19 @@ impl Router {
                 journal.note("health_check_failed", "Blender's main thread has not asked for work for a while");
             }
         }
+        self.note_underflows();
         self.monitor.observe(&overview, self.shared.log_fault(), now);
         *self.shared.alerts.lock() = self.monitor.alerts(now);
+    }
+
+    /// Log counters that would have gone below zero: a fault of ours, which must not stay unseen (BUG-010).
+    fn note_underflows(&mut self) {
+        let seen = self.inbox.underflows() + self.sessions.underflows();
+        if seen > std::mem::replace(&mut self.underflows, seen)
+            && let Some(journal) = self.shared.journal()
+        {
+            journal.note("counter_underflow", &format!("{seen} times a counter would have gone below zero"));
+        }
     }
 
     /// Whether a connection has requests that are not answered.

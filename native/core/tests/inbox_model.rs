@@ -23,7 +23,7 @@ use spindle_protocol::methods::control::{CancelOutcome, State};
 const SESSIONS: usize = 3;
 const CONNECTIONS: usize = 6;
 const LIMITS: InboxLimits =
-    InboxLimits { queued: 8, in_flight: 4, session_in_flight: 6, session_queued: 5, bytes: 400, samples: 100 };
+    InboxLimits { queued: 8, in_flight: 4, session_in_flight: 6, session_queued: 5, bytes: 400, samples: 100, blocked_after: Duration::MAX };
 
 /// One thing that happens. A `pick` chooses among all tickets so far, ended ones included.
 #[derive(Clone, Debug)]

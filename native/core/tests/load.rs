@@ -40,7 +40,7 @@ fn crowd(change: impl FnOnce(&mut Settings)) -> (Harness, Vec<Peer>) {
 fn a_thousand_requests_at_once() {
     let (harness, mut peers) = crowd(|_| {});
     // Quick checks and slow ones. Every connection uses the same id, so only the text tells them apart.
-    let text = |number: usize| format!("{number}{}", " ".repeat(if number % 5 == 0 { 5_000 } else { 0 }));
+    let text = |number: usize| format!("{number}{}", " ".repeat(if number.is_multiple_of(5) { 5_000 } else { 0 }));
     for (number, peer) in peers.iter_mut().enumerate() {
         assert_eq!(peer.request("script.run", json!({"code": text(number)})), 1);
     }

@@ -29,7 +29,10 @@ fn kept_answers() {
     let (render, _) = harness.take();
     let kept = with_age(&mut peer, 60_000);
     let (reply, _) = peer.receive();
-    assert_eq!((&reply["id"], &reply["result"]["number"], &reply["cached"]["moved"]), (&json!(kept), &json!(1), &json!(false)));
+    assert_eq!(
+        (&reply["id"], &reply["result"]["number"], &reply["cached"]["moved"]),
+        (&json!(kept), &json!(1), &json!(false))
+    );
     harness.handle.touch();
     with_age(&mut peer, 60_000);
     assert_eq!(peer.receive().0["cached"]["moved"], true);
@@ -69,7 +72,10 @@ fn rates_are_limited_per_client() {
     for peer in [&mut greedy, &mut second] {
         let refused = peer.call("ping", json!({}));
         let data = &refused["error"]["data"];
-        assert_eq!((kind(&refused), &data["setting"], &data["limit"]), ("rate_limited", &json!("requests_per_minute"), &json!(30)));
+        assert_eq!(
+            (kind(&refused), &data["setting"], &data["limit"]),
+            ("rate_limited", &json!("requests_per_minute"), &json!(30))
+        );
         let wait = data["retry_after_ms"].as_u64().expect("a wait");
         assert!((1..=2_000).contains(&wait), "{refused}");
     }
@@ -139,21 +145,27 @@ fn health_tells_alerts_and_limits() {
 }
 
 /// RUNTIME_001: probes that fail are counted and go on; after three the server is unhealthy, until one is well. The main
-/// thread counts as blocked after 10 s without asking for work.
+/// thread counts as blocked when it has not asked for work for long (TIMEOUTS: a setting).
 #[test]
 fn a_blocked_main_thread_is_unhealthy() {
-    let harness = Harness::start(|settings| settings.limits.health_interval_s = 0.1);
+    let harness = Harness::start(|settings| {
+        settings.limits.health_interval_s = 0.1;
+        settings.limits.blocked_after_s = 0.2;
+    });
     let mut peer = harness.client("a");
     let health = |peer: &mut Peer| peer.call("health", json!({}))["result"].clone();
     assert_eq!(health(&mut peer)["healthy"], true);
-    std::thread::sleep(Duration::from_millis(10_500));
+    eventually("three probes have failed", || {
+        harness.handle.status().alerts.iter().any(|alert| alert.name == "unhealthy")
+    });
     let report = health(&mut peer);
     assert_eq!((&report["state"], &report["healthy"]), (&json!("blocked"), &json!(false)), "{report}");
     assert_eq!(report["alerts"][0]["name"], "unhealthy");
-    assert!(harness.handle.take(Duration::ZERO).is_none());
-    std::thread::sleep(Duration::from_millis(300));
-    let report = health(&mut peer);
-    assert_eq!((&report["healthy"], &report["alerts"]), (&json!(true), &json!([])));
+    eventually("one probe finds it well", || {
+        assert!(harness.handle.take(Duration::ZERO).is_none());
+        harness.handle.status().alerts.is_empty()
+    });
+    assert_eq!(health(&mut peer)["healthy"], true);
     let text = peer.call("metrics", json!({}))["result"]["text"].as_str().expect("a text").to_owned();
     assert!(!text.contains("spindle_health_check_failures_total 0"), "{text}");
 }
