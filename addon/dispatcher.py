@@ -183,6 +183,10 @@ class Dispatcher:
 
     def _stop(self, server: Server, command: Suspended, cause: str) -> None:
         fault = _close(command)
+        if isinstance(fault, CommandError) and fault.kind == cause:
+            # The command says itself what it has done so far.
+            self._fail(server, command.request, command.turn, fault)
+            return
         text = "the deadline passed" if cause == "timed_out" else "the request was cancelled, or its client is gone"
         if fault is not None:
             text += f"; cleaning up failed: {fault}"

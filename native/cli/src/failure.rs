@@ -21,8 +21,8 @@ pub enum Failure {
     Client(Error),
     /// The command line names something unusable.
     Usage(String),
-    /// A script did not end well; its output has told how.
-    Script,
+    /// A script did not end well, or Blender is unhealthy; the output has told how.
+    Told,
     /// The terminal, or whoever reads our output, is gone.
     Output(io::Error),
 }
@@ -51,7 +51,7 @@ pub fn report(failure: &Failure, output: &mut Output) -> ExitCode {
     let told = match failure {
         Failure::Client(error) => tell(error, output),
         Failure::Usage(text) => output.complain(text),
-        Failure::Script | Failure::Output(_) => Ok(()),
+        Failure::Told | Failure::Output(_) => Ok(()),
     };
     let status = match failure {
         // As with any tool before `head`: a reader who has enough is no failure.

@@ -2,7 +2,9 @@
 //!
 //! - [`args`]: what can be asked for;
 //! - [`failure`]: what can go wrong, and the exit status;
-//! - [`output`]: the only place that writes to the terminal;
+//! - [`text`]: words for people;
+//! - [`output`]: where results and complaints go;
+//! - [`live`]: what a request tells while it runs;
 //! - [`commands`]: each asks the server, and hands the answer to the output.
 
 #![forbid(unsafe_code)]
@@ -10,7 +12,9 @@
 mod args;
 mod commands;
 mod failure;
+mod live;
 mod output;
+mod text;
 
 use std::process::ExitCode;
 

@@ -1,108 +1,16 @@
 //! The command against the server of `spindle-core`, with a thread in the place of Blender.
 
+mod support;
+
 use std::fs;
 use std::io::Write;
-use std::path::Path;
-use std::process::{Command, Output, Stdio};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::thread;
-use std::time::Duration;
+use std::process::Stdio;
 
-use serde_json::value::to_raw_value;
 use serde_json::{Value, json};
 use spindle_core::handle::{BlenderFacts, Handle};
-use spindle_core::overview::Verdict;
+use spindle_core::limits::TABLE;
 use spindle_core::settings::Settings;
-use spindle_protocol::error::{Kind, Started, WireError};
-
-/// A server whose "Blender" answers each method with what a real one might, as long as this lives.
-struct Blender {
-    handle: Arc<Handle>,
-    quit: Arc<AtomicBool>,
-}
-
-impl Blender {
-    fn start(folder: &Path, file: &str) -> Blender {
-        let settings = Settings { port: 0, runtime_dir: Some(folder.to_owned()), ..Settings::default() };
-        let facts = BlenderFacts { version: "5.2.2".to_owned(), window: false, file: file.to_owned() };
-        let blender =
-            Blender { handle: Arc::new(Handle::start(settings, facts).expect("started")), quit: Arc::default() };
-        let (handle, quit) = (Arc::clone(&blender.handle), Arc::clone(&blender.quit));
-        thread::spawn(move || {
-            while !quit.load(Ordering::Relaxed) {
-                let Some((ticket, request)) = handle.take(Duration::from_millis(20)) else { continue };
-                let params = serde_json::to_value(request.params()).expect("JSON");
-                match answer(request.method().name, &params) {
-                    Ok((result, blob)) => {
-                        handle.reply(ticket, &to_raw_value(&result).expect("JSON"), blob, Verdict::ok())
-                    }
-                    Err(error) => handle.fail(ticket, &error),
-                }
-            }
-        });
-        blender
-    }
-
-    fn port(&self) -> String {
-        self.handle.status().port.to_string()
-    }
-}
-
-impl Drop for Blender {
-    fn drop(&mut self) {
-        self.quit.store(true, Ordering::Relaxed);
-        self.handle.stop();
-    }
-}
-
-const PNG: &[u8] = b"\x89PNG\r\n\x1a\n and so on";
-
-fn answer(method: &str, params: &Value) -> Result<(Value, &'static [u8]), WireError> {
-    match method {
-        "script.run" => Ok((run(params), b"")),
-        "view.capture" => {
-            let picture = json!({"image": {"$blob": [0, PNG.len()], "media_type": "image/png"},
-                                 "width": params["width"], "height": params["height"], "source": params["from"]});
-            Ok((picture, PNG))
-        }
-        "scene.get" => Ok((
-            json!({"name": "Scene", "file": "", "dirty": true, "mode": "OBJECT", "active_object": "Cube",
-                   "selected": ["Cube"], "objects": {"MESH": 1, "LIGHT": 2}, "collections": ["Collection"],
-                   "camera": null, "world": "World", "frames": {"current": 1, "start": 1, "end": 250, "fps": 24.0},
-                   "render": {"engine": "CYCLES", "width": 1920, "height": 1080, "percentage": 100},
-                   "unit_system": "METRIC", "unit_scale": 1.0}),
-            b"",
-        )),
-        _ => Err(WireError::started(Kind::NotFound, Started::No, "no object has the name \"Lamp\"")),
-    }
-}
-
-/// A "script" that fails when it says so.
-fn run(params: &Value) -> Value {
-    let fails = params["code"] == "fail";
-    let exception = json!({"type": "ValueError", "message": "no", "line": 1,
-                           "traceback": "Traceback (most recent call last):\nValueError: no\n"});
-    json!({"status": if fails { "raised" } else { "ok" }, "stdout": "out\n", "stderr": "err\n", "value": params["args"],
-           "value_repr": params["args"].to_string(), "exception": if fails { exception } else { Value::Null },
-           "duration_ms": 1.5})
-}
-
-/// Run the command in a runtime folder; exit status, standard output, standard error.
-fn spindle(folder: &Path, arguments: &[&str]) -> (i32, String, String) {
-    told(command(folder, arguments).output().expect("it runs"))
-}
-
-fn command(folder: &Path, arguments: &[&str]) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_spindle"));
-    command.args(arguments).env("SPINDLE_RUNTIME_DIR", folder).env_remove("SPINDLE_INSTANCE").current_dir(folder);
-    command
-}
-
-fn told(output: Output) -> (i32, String, String) {
-    let text = |bytes: Vec<u8>| String::from_utf8(bytes).expect("UTF-8");
-    (output.status.code().expect("an exit"), text(output.stdout), text(output.stderr))
-}
+use support::{Blender, PNG, command, spindle, told};
 
 #[test]
 fn without_a_blender() {
@@ -195,6 +103,32 @@ fn scene_shot_and_call() {
     assert!(out.contains("$blob") && err.contains("--out FILE keeps them"), "{err}");
     assert_eq!(spindle(&["call", "view.capture", "--out", "b.png"]).0, 0);
     assert_eq!(fs::read(folder.path().join("b.png")).expect("written"), PNG);
+}
+
+/// Each limit with its value, its range, and where the value comes from.
+#[test]
+fn limits() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let dir = folder.path().to_str().expect("UTF-8");
+    let variables = [("SPINDLE_MAX_QUEUED", "3000"), ("SPINDLE_RUNTIME_DIR", dir), ("SPINDLE_LOG", "false")];
+    let variables = variables.map(|(name, text)| (name.to_owned(), text.to_owned()));
+    let layer = |value: Value| value.as_object().cloned().expect("an object");
+    let settings = Settings::gather(&layer(json!({"stall_s": 2.5})), variables, &layer(json!({"port": 0})));
+    let _server = Handle::start(settings.expect("sound"), BlenderFacts::default()).expect("started");
+    let (status, out, _) = spindle(folder.path(), &["limits"]);
+    let rows: Vec<Vec<&str>> = out.lines().map(|line| line.split_whitespace().collect()).collect();
+    assert_eq!((status, rows.len()), (0, TABLE.len() + 1), "{out}");
+    for expected in [
+        ["max_queued", "3000", "requests", "1", "to", "100000", "environment"],
+        ["stall_s", "2.5", "s", "0.1", "to", "3600", "preferences"],
+        ["max_connections", "128", "connections", "1", "to", "10000", "default"],
+    ] {
+        assert!(rows.contains(&expected.to_vec()), "{expected:?} in\n{out}");
+    }
+    let (status, out, _) = spindle(folder.path(), &["limits", "--json"]);
+    let list: Value = serde_json::from_str(&out).expect("JSON");
+    assert_eq!((status, list["limits"].as_array().map(Vec::len)), (0, Some(TABLE.len())));
+    assert_eq!(list["limits"][0]["summary"], TABLE[0].summary);
 }
 
 /// Whoever reads our output may stop early; that is no failure and no panic.

@@ -44,7 +44,7 @@ impl Blender {
         blender.main_thread = Some(thread::spawn(move || {
             while !quit.load(Ordering::Relaxed) {
                 if let Some((ticket, request)) = handle.take(Duration::from_millis(20)) {
-                    let params = to_raw_value(request.params()).expect("JSON");
+                    let params = to_raw_value(&request.params()).expect("JSON");
                     handle.reply(ticket, params, request.blob().to_owned(), Verdict::ok(), None);
                 }
             }

@@ -160,7 +160,7 @@ fn the_total_deadline_holds() {
         }
     };
     let flood = |peer: &mut Peer, _| {
-        let note = framed(r#"{"jsonrpc":"2.0","method":"progress","params":{}}"#);
+        let note = framed(r#"{"jsonrpc":"2.0","method":"progress","params":{"id":1,"done":0.5}}"#);
         while std::io::Write::write_all(&mut peer.stream, &note).is_ok() {}
     };
     type Lie = Box<dyn Fn(&mut Peer, u64) + Send + Sync>;

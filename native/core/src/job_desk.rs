@@ -221,6 +221,11 @@ impl JobDesk {
         self.jobs.next_deadline()
     }
 
+    /// Whether a session has jobs, running or kept.
+    pub fn has_jobs(&self, session: SessionKey) -> bool {
+        self.jobs.of_session(session).next().is_some()
+    }
+
     /// Whether requests of this connection wait for jobs.
     pub fn has_waits(&self, connection: ConnectionKey) -> bool {
         self.jobs.has_waits(connection)

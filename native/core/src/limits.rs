@@ -114,7 +114,7 @@ limits! {
         /// Time without any byte and with nothing in flight after which a connection is closed.
         idle_s: Seconds = 86_400.0 in 1.0..=31_536_000.0 "s",
             "A tool that an artist leaves open over night is honest; a day without a word is a leak.";
-        /// How long a client is remembered after its last connection.
+        /// How long a client without jobs is remembered after its last connection.
         session_ttl_s: Ttl = 300.0 in 0.0..=31_536_000.0 "s",
             "Enough to come back after a crash or a change of network, with the same jobs and idempotency keys.";
     }

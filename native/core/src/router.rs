@@ -396,7 +396,8 @@ impl Router {
 
     /// Forget clients that have been gone for long, kept answers and kept outcomes; answer whose wait is over.
     pub fn watch_clock(&mut self, now: Instant) -> Vec<Outgoing> {
-        self.sessions.expire(now);
+        let jobs = &self.jobs;
+        self.sessions.expire(|session| jobs.has_jobs(session), now);
         self.forget_sessions(now);
         self.cache.expire(now);
         self.jobs.watch_clock(now)

@@ -143,13 +143,20 @@ impl Sessions {
         }
     }
 
-    /// Forget clients that have been gone for longer than `session_ttl_s`.
-    pub fn expire(&mut self, now: Instant) {
+    /// Forget clients that have been gone for longer than `session_ttl_s`, but for those that `has_jobs`: what was
+    /// detached is to be there when they come back. Their time begins anew.
+    pub fn expire(&mut self, has_jobs: impl Fn(SessionKey) -> bool, now: Instant) {
         let ttl = self.limits.session_ttl();
         while let Some((since, key)) = self.idle.first().copied()
             && now.saturating_duration_since(since) >= ttl
         {
-            self.forget(key);
+            if !has_jobs(key) {
+                self.forget(key);
+            } else if let Some(session) = self.records.get_mut(&key) {
+                self.idle.remove(&(since, key));
+                session.idle_since = now;
+                self.idle.insert((now, key));
+            }
         }
     }
 
@@ -246,13 +253,13 @@ mod tests {
         let a = sessions.join(client("a"), start).expect("room");
         assert_eq!(sessions.join(client("a"), start).expect("the same"), a);
         sessions.leave(a, start);
-        sessions.expire(start + seconds(1_000));
+        sessions.expire(|_| false, start + seconds(1_000));
         assert_eq!(sessions.get(a).expect("one connection is left").connections, 1);
         sessions.leave(a, start + seconds(1_000));
-        sessions.expire(start + seconds(1_299));
+        sessions.expire(|_| false, start + seconds(1_299));
         assert_eq!(sessions.join(client("a"), start + seconds(1_299)).expect("in time"), a);
         sessions.leave(a, start + seconds(1_300));
-        sessions.expire(start + seconds(1_600));
+        sessions.expire(|_| false, start + seconds(1_600));
         assert!(sessions.is_empty() && sessions.idle.is_empty() && sessions.by_client.is_empty());
         assert_eq!((sessions.take_forgotten(), sessions.take_forgotten()), (vec![a], vec![]));
         assert_ne!(sessions.join(client("a"), start).expect("room"), a, "keys are never used again");
@@ -294,10 +301,10 @@ mod tests {
         }
         let begun = Instant::now();
         for _ in 0..10_000 {
-            sessions.expire(start + seconds(1));
+            sessions.expire(|_| false, start + seconds(1));
         }
         assert!(begun.elapsed() < seconds(2), "a scan takes a thousand times as long: {:?}", begun.elapsed());
-        sessions.expire(start + seconds(300));
+        sessions.expire(|_| false, start + seconds(300));
         assert!(sessions.is_empty());
     }
 
@@ -357,7 +364,7 @@ mod tests {
             sessions.leave(a, start);
             assert_eq!((sessions.get(a).expect("there").connections, sessions.underflows()), (0, underflows));
         }
-        sessions.expire(start + seconds(300));
+        sessions.expire(|_| false, start + seconds(300));
         assert!(sessions.is_empty(), "a session has the only reference to its budget");
         sessions.spend(a, 0, start).expect("a session that is gone owes nothing");
         sessions.sent(a, 1, start);

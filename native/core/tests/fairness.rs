@@ -1,5 +1,7 @@
 //! A client that floods the server costs a polite one no more than a turn.
 
+#![allow(clippy::print_stdout, reason = "the figures are for whoever runs it with --nocapture")]
+
 mod support;
 
 use std::sync::Arc;

@@ -316,3 +316,26 @@ fn a_repeat_can_detach_what_was_sent_before() {
     harness.reply(harness.take().0);
     assert_eq!(again.call("job.wait", json!({"job": id}))["result"]["result"]["ran"], true);
 }
+
+/// A client that is gone for longer than it is remembered finds its jobs all the same, as long as they are kept.
+#[test]
+fn jobs_keep_their_client_remembered() {
+    let harness = Harness::start(|settings| {
+        settings.limits.ttl_least_s = 0.1;
+        settings.limits.session_ttl_s = 0.1;
+        settings.limits.job_ttl_s = 1.0;
+    });
+    let mut peer = harness.client("a");
+    let id = detach(&mut peer, "long");
+    let (ticket, _) = harness.take();
+    drop(peer);
+    let sessions = |harness: &Harness| harness.client("other").call("health", json!({}))["result"]["sessions"].clone();
+    std::thread::sleep(Duration::from_millis(800));
+    assert_eq!(sessions(&harness), 2);
+    harness.reply(ticket);
+    let mut again = harness.client("a");
+    assert_eq!(job(&mut again, "job.get", &id)["result"]["result"]["ran"], true);
+    drop(again);
+    eventually("nothing is left of either", || sessions(&harness) == 1);
+    assert_eq!(kind(&job(&mut harness.client("a"), "job.get", &id)), "not_found");
+}

@@ -12,10 +12,11 @@ use serde_json::{Value, json};
 use spindle_core::metrics::{DropClass, drop_class};
 use spindle_core::settings::Settings;
 use spindle_protocol::error::Kind;
+use spindle_protocol::frame::encode;
 use support::{Harness, Peer, eventually, kind};
 
-const CLIENTS: usize = 200;
 const CONNECTIONS: u32 = 1_000;
+const CONNECTIONS_EACH: usize = 5;
 
 /// A server for a thousand connections, and as many, five of each client. Only `max_connections` is raised.
 fn crowd(change: impl FnOnce(&mut Settings)) -> (Harness, Vec<Peer>) {
@@ -29,7 +30,8 @@ fn crowd(change: impl FnOnce(&mut Settings)) -> (Harness, Vec<Peer>) {
         settings.raise_descriptor_limit = true;
         change(settings);
     });
-    let peers = (0..CONNECTIONS as usize).map(|number| harness.client(&format!("client-{}", number % CLIENTS)));
+    let peers =
+        (0..CONNECTIONS as usize).map(|number| harness.client(&format!("client-{}", number / CONNECTIONS_EACH)));
     let peers = peers.collect();
     (harness, peers)
 }
@@ -78,7 +80,7 @@ fn a_thousand_connections_against_low_limits() {
         settings.limits.max_in_flight = 4;
     });
     for (number, peer) in peers.iter_mut().enumerate() {
-        for (id, method, params) in burst(number % CLIENTS) {
+        for (id, method, params) in burst(number / CONNECTIONS_EACH) {
             peer.send(&json!({"jsonrpc": "2.0", "id": id, "method": method, "params": params}), &[]);
         }
     }
@@ -86,7 +88,7 @@ fn a_thousand_connections_against_low_limits() {
     let _main = harness.serve(|_| json!({"ran": true}));
     let (mut refused, mut settings) = (BTreeMap::new(), BTreeSet::new());
     for (number, peer) in peers.iter_mut().enumerate() {
-        let sent: Vec<u64> = burst(number % CLIENTS).into_iter().map(|(id, ..)| id).collect();
+        let sent: Vec<u64> = burst(number / CONNECTIONS_EACH).into_iter().map(|(id, ..)| id).collect();
         let mut answered = Vec::new();
         for _ in &sent {
             let (reply, _) = peer.receive();
@@ -100,8 +102,8 @@ fn a_thousand_connections_against_low_limits() {
     settings.extend(note(&std::mem::take(&mut stranger.greeting), &mut refused));
     let expected = ["max_connections", "max_in_flight", "max_queued", "max_session_queued", "requests_per_minute"];
     assert_eq!(settings.iter().map(String::as_str).collect::<Vec<_>>(), expected);
-    // This client has sent less than it may.
-    assert_eq!(counted(&mut peers[2]), refused);
+    // This client, the third, has sent less than it may.
+    assert_eq!(counted(&mut peers[2 * CONNECTIONS_EACH]), refused);
 }
 
 /// Count a reply under its class, if it is a refusal; the setting that was in the way, if one was.
@@ -180,13 +182,45 @@ fn slow_writers() {
     let mut slow = harness.client("slow");
     let mut stuck = harness.client("stuck");
     stuck.send_raw(&[0, 0, 0, 50]);
-    let frame = spindle_protocol::frame::encode(br#"{"jsonrpc":"2.0","id":1,"method":"ping"}"#, &[]).expect("small");
+    let frame = encode(br#"{"jsonrpc":"2.0","id":1,"method":"ping"}"#, &[]).expect("small");
     for byte in &frame {
         slow.send_raw(&[*byte]);
         thread::sleep(Duration::from_millis(40));
     }
     assert_eq!(slow.receive().0["result"]["pong"], true, "{} ms in one frame", frame.len() * 40);
     assert!(stuck.read_out().is_empty(), "the stuck one is dropped");
+}
+
+/// BUG-009: large frames that wait for another one to come in are not stuck, however long that takes; small ones overtake.
+#[test]
+fn large_frames_wait_for_each_other() {
+    let harness = Harness::start(|settings| {
+        settings.limits.max_receiving_mib = 1;
+        settings.limits.stall_s = 0.5;
+    });
+    let _main = harness.serve(|admitted| json!({"bytes": admitted.blob().len()}));
+    let message = json!({"jsonrpc": "2.0", "id": 1, "method": "script.run", "params": {"code": "1"}});
+    let frame = encode(message.to_string().as_bytes(), &vec![7; 8 << 20]).expect("it fits");
+    let mut first = harness.client("first");
+    let (begin, rest) = frame.split_at(4 << 20);
+    first.send_raw(begin);
+    let others = ["second", "third"].map(|name| {
+        let (mut peer, frame) = (harness.client(name), frame.clone());
+        thread::spawn(move || {
+            peer.send_raw(&frame);
+            peer.receive().0["result"]["bytes"].clone()
+        })
+    });
+    for portion in rest.chunks(1 << 20) {
+        thread::sleep(Duration::from_millis(300));
+        assert!(others.iter().all(|other| !other.is_finished()), "there is no room yet");
+        assert_eq!(harness.client("small").call("ping", json!({}))["result"]["pong"], true);
+        first.send_raw(portion);
+    }
+    assert_eq!(first.receive().0["result"]["bytes"], 8 << 20);
+    for other in others {
+        assert_eq!(other.join().expect("it was sent"), 8 << 20);
+    }
 }
 
 #[test]
