@@ -18,7 +18,7 @@ use spindle_protocol::envelope::Request;
 use spindle_protocol::error::{Kind, WireError};
 use spindle_protocol::method::find;
 use spindle_protocol::methods::control::CancelOutcome;
-use spindle_protocol::notification::Progress;
+use spindle_protocol::notification::{Progress, Stream};
 use support::{Harness, Peer, eventually, kind, raw};
 
 /// A script long enough for the check worker, with a parameter that there is not.
@@ -111,17 +111,28 @@ fn max_kept_mib() {
     assert_eq!(kind(&peer.call("job.get", json!({"job": jobs[0]}))), "not_found");
 }
 
-/// What cannot be: a ticket that is over is nobody's.
+/// What is told of a request that is over, as by a thread that its script has left behind, goes nowhere; and so does what
+/// one tells whose client is gone.
 #[test]
-fn late_reports_of_a_request_that_is_over_go_nowhere() {
+fn reports_to_nobody() {
     let harness = Harness::start(|_| {});
     let mut peer = harness.client("a");
     peer.request("script.run", json!({"code": "1"}));
-    let (ticket, _) = harness.take();
-    harness.reply(ticket);
+    let (over, _) = harness.take();
+    harness.reply(over);
     assert_eq!(peer.receive().0["result"]["ran"], true);
-    harness.handle.progress(ticket, Progress { done: 1.0, total: None, message: String::new() });
-    harness.handle.fail(ticket, &WireError::new(Kind::Internal, "late"));
+    let mut gone = harness.client("b");
+    gone.request("script.run", json!({"code": "2"}));
+    let (running, _) = harness.take();
+    drop(gone);
+    eventually("it has left", || harness.handle.status().clients.len() == 1);
+    harness.handle.fail(over, &WireError::new(Kind::Internal, "late"));
+    for ticket in [over, running] {
+        harness.handle.output(ticket, Stream::Stdout, "late");
+        harness.handle.progress(ticket, Progress { done: 1.0, total: None, message: String::new() });
+    }
     thread::sleep(Duration::from_millis(100));
     assert_eq!(peer.call("ping", json!({}))["result"]["pong"], true, "nothing came before it");
+    harness.reply(running);
+    assert_eq!(peer.call("health", json!({}))["result"]["running"], json!([]));
 }
