@@ -2,6 +2,7 @@
 """Running a render: without a window to its end, with one as a job of Blender's that leaves the window usable."""
 
 import re
+import sys
 import tempfile
 from collections.abc import Callable, Generator, Iterator
 from contextlib import ExitStack, contextmanager, suppress
@@ -18,6 +19,9 @@ Report = Callable[[float, float | None, str], None]
 
 # "Sample 12/64" of Cycles, "Rendering 12 / 64 samples" of EEVEE in any language, and "Rendered 3/6 Tiles, Sample 1/64".
 _DONE_OF_TOTAL = re.compile(r"(\d+) ?/ ?(\d+)")
+
+SWITCH_S = 0.25
+"""How long a thread may hold Python while another one waits for it and a job renders: longer than any panel draws."""
 
 STOPPED = {
     "cancelled": "the render was cancelled before its end",
@@ -116,6 +120,22 @@ def _render_blocking(turn: Turn, name: str, meter: _Meter) -> None:
         raise _stopped(turn, meter)
 
 
+@contextmanager
+def _whole_draws() -> Iterator[None]:
+    """Keep the render's thread from running Python in the middle of a panel's drawing.
+
+    One flag of Blender's says whether Python may write. It is off while a panel draws, and each call of Python puts
+    back what it found: the engine's `render`, begun in mid-draw, puts back "off" long after the draw, and no script
+    can change anything until Blender starts anew (4.3, on a machine with much to do: after some twenty renders).
+    """
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(SWITCH_S)
+    try:
+        yield
+    finally:
+        sys.setswitchinterval(interval)
+
+
 class _Watch:
     """What becomes of a render job. Handlers run on the render thread and only set members."""
 
@@ -151,7 +171,7 @@ class _Watch:
 def _render_job(turn: Turn, name: str, meter: _Meter) -> Generator[None, None, None]:
     """Render in a job of Blender's and yield until it has ended; closing the generator stops it."""
     watch = _Watch(name)
-    with _handlers(watch.handlers | {"render_stats": meter.read}):
+    with _whole_draws(), _handlers(watch.handlers | {"render_stats": meter.read}):
         try:
             _start_job(name)
             while watch.outcome != "cancel" and bpy.app.is_job_running("RENDER"):

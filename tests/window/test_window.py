@@ -274,6 +274,7 @@ def test_an_animation_in_the_window(blender, tmp_path):
         assert client.run("bpy.app.is_job_running('RENDER')").value is False
 
 
+@pytest.mark.timeout(400)
 def test_pictures_inside(installation, display):
     """The pictures' commands alone, in a Blender without Spindle: colours, settings put back, cancels, leftovers."""
     window = ["--factory-startup", "--gpu-backend", "opengl", "-noaudio", "--python", PICTURES_CHECK]

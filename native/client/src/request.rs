@@ -87,7 +87,12 @@ impl Options {
             effect: self.effect,
             label: self.label.as_ref().map(check).transpose()?,
             detach: self.detach,
-            idempotency_key: self.idempotency_key.clone().map(envelope::check_key).transpose().map_err(Error::Invalid)?,
+            idempotency_key: self
+                .idempotency_key
+                .clone()
+                .map(envelope::check_key)
+                .transpose()
+                .map_err(Error::Invalid)?,
             max_age_ms: max_age_ms.map(|ms| ms as u64),
         })
     }

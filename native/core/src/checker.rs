@@ -7,11 +7,11 @@ use std::thread::{self, JoinHandle};
 
 use spindle_protocol::error::{Kind, WireError};
 
-use crate::keys::Ticket;
 use crate::admit::{Admitted, Unchecked};
 use crate::frames::error_frame;
 use crate::inbox::{Destination, Ended, Inbox};
 use crate::jobs::Outcome;
+use crate::keys::Ticket;
 use crate::metrics::Metrics;
 use crate::outbox::{Lane, Outbox, Outgoing, Parcel};
 use crate::overview::Verdict;

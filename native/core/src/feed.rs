@@ -8,7 +8,6 @@ use std::time::Duration;
 use parking_lot::Mutex;
 use spindle_protocol::notification::{Progress, Stream};
 
-
 /// How often the I/O thread looks. A script that ends sooner tells everything in its result, and costs no notification.
 pub const PERIOD: Duration = Duration::from_millis(20);
 

@@ -7,9 +7,9 @@ use spindle_protocol::error::{Kind, Started, WireError};
 use spindle_protocol::frame;
 use spindle_protocol::notification::{self, Notification, ProgressOf};
 
-use crate::keys::Address;
 use crate::feed::{News, Piece};
 use crate::jobs::Outcome;
+use crate::keys::Address;
 use crate::outbox::{Lane, Outgoing};
 
 /// The frame of a result. One that is too large for a frame becomes the error that says so.

@@ -22,17 +22,17 @@ use spindle_protocol::methods::watch::Waiting;
 use spindle_protocol::notification::{Progress, Stream};
 use thiserror::Error;
 
-use crate::handshake::Identity;
-use crate::keys::{SessionKey, Ticket};
 use crate::admit::Admitted;
 use crate::cache::Answer;
 use crate::checker::{Checker, parcel};
 use crate::descriptors::{self, TooFewDescriptors};
 use crate::frames::{news_frames, outcome_frame};
+use crate::handshake::Identity;
 use crate::inbox::{Breaker, Closed, Destination, Inbox, StopCause};
 use crate::instance_file::InstanceFile;
 use crate::jobs::Outcome;
 use crate::journal::{Begun, Journal, JournalSettings};
+use crate::keys::{SessionKey, Ticket};
 use crate::metrics::Metrics;
 use crate::outbox::{Lane, Outbox, Outgoing, Parcel};
 use crate::overview::{METRICS_PORT, Overview, PREVIOUS_CRASH, Verdict};
@@ -129,8 +129,9 @@ impl Handle {
         let shared = Arc::new(Shared::new(Arc::new(Outbox::new(waker)), journal));
         let metrics = Arc::new(Metrics::new());
         let inbox = Arc::new(Inbox::new((&settings.limits).into(), Arc::clone(&metrics)));
-        let (checker, check_thread) = Checker::start(Arc::clone(&inbox), Arc::clone(&shared.outbox), Arc::clone(&metrics))
-            .map_err(system("start the check thread"))?;
+        let (checker, check_thread) =
+            Checker::start(Arc::clone(&inbox), Arc::clone(&shared.outbox), Arc::clone(&metrics))
+                .map_err(system("start the check thread"))?;
         // From here on the handle owns what was made, and dropping it cleans up.
         let handle = Handle {
             instance: Mutex::new(instance),
@@ -143,8 +144,7 @@ impl Handle {
         };
         let runtime_dir = settings.runtime_dir.clone();
         let window = blender.window;
-        let parts =
-            Parts { identity, window, settings, inbox, checker, metrics, shared: Arc::clone(&shared), known };
+        let parts = Parts { identity, window, settings, inbox, checker, metrics, shared: Arc::clone(&shared), known };
         let router = Router::new(parts, Instant::now());
         let server = Server::new(poll, listener, pages, router, shared).map_err(system("poll the listener"))?;
         let file = InstanceFile::create(&handle.instance.lock(), runtime_dir.as_deref());

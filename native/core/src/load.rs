@@ -85,7 +85,8 @@ impl Loads {
         match rows.into_iter().find(|(count, limit, ..)| count > limit) {
             None => Ok(()),
             Some((count, limit, setting, what)) => {
-                let text = format!("this would make {count} {what}, the limit is {limit} ({setting}); wait for replies");
+                let text =
+                    format!("this would make {count} {what}, the limit is {limit} ({setting}); wait for replies");
                 let wait = self.usual_run.as_millis().clamp(1, 10_000) as u64;
                 let error = WireError::new(Kind::QueueFull, text).with("limit", limit).with("setting", setting);
                 Err(error.with("retry_after_ms", wait))
@@ -159,8 +160,15 @@ impl Loads {
 mod tests {
     use super::*;
 
-    const LIMITS: InboxLimits =
-        InboxLimits { queued: 4, in_flight: 3, session_in_flight: 3, session_queued: 2, bytes: 100, samples: 1000, blocked_after: Duration::MAX };
+    const LIMITS: InboxLimits = InboxLimits {
+        queued: 4,
+        in_flight: 3,
+        session_in_flight: 3,
+        session_queued: 2,
+        bytes: 100,
+        samples: 1000,
+        blocked_after: Duration::MAX,
+    };
 
     /// Every refusal names its limit, its value and when to try again.
     #[test]

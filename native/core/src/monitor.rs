@@ -79,11 +79,8 @@ impl Monitor {
 
     /// What a person should know of, oldest first.
     pub fn alerts(&self, now: Instant) -> Vec<Alert> {
-        let now_and_then = [
-            (UNHEALTHY, &self.unhealthy),
-            (QUEUE_DEPTH, &self.queue_depth),
-            (LOG_FAILING, &self.log_failing),
-        ];
+        let now_and_then =
+            [(UNHEALTHY, &self.unhealthy), (QUEUE_DEPTH, &self.queue_depth), (LOG_FAILING, &self.log_failing)];
         let now_and_then = now_and_then.into_iter().filter_map(|(name, raised)| Some((name, raised.as_ref()?)));
         let known = self.known.iter().map(|(name, raised)| (*name, raised));
         let describe = |(name, Raised { since, text }): (&str, &Raised)| {

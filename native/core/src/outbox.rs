@@ -5,10 +5,10 @@ use std::sync::Arc;
 use mio::Waker;
 use parking_lot::Mutex;
 
-use crate::keys::{CacheKey, ConnectionKey, JobKey};
 use crate::cache::Answer;
 use crate::feed::News;
 use crate::jobs::Outcome;
+use crate::keys::{CacheKey, ConnectionKey, JobKey};
 
 /// Whether a frame may overtake others on its connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -7,9 +7,9 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use parking_lot::Mutex;
 use spindle_protocol::methods::control::Alert;
 
-use crate::keys::SessionKey;
 use crate::feed::Feed;
 use crate::journal::Journal;
+use crate::keys::SessionKey;
 use crate::outbox::Outbox;
 
 /// A connected client, for people.

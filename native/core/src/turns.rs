@@ -3,7 +3,6 @@ use crate::keys::{ConnectionKey, SessionKey, Ticket};
 
 use std::collections::{HashMap, VecDeque};
 
-
 /// The order in which requests start.
 #[derive(Default)]
 pub struct Turns {

@@ -16,7 +16,8 @@ fn connections_must_fit_the_descriptor_limit() {
     let Rlimit { maximum, .. } = getrlimit(Resource::Nofile);
     setrlimit(Resource::Nofile, Rlimit { current: Some(256), maximum }).expect("lowered");
     let start = |settings| Handle::start(settings, BlenderFacts::default()).err().map(|error| error.to_string());
-    let wanted = Settings { port: 0, limits: Limits { max_connections: 200, ..Limits::default() }, ..Settings::default() };
+    let wanted =
+        Settings { port: 0, limits: Limits { max_connections: 200, ..Limits::default() }, ..Settings::default() };
     let error = start(wanted.clone()).expect("refused");
     assert!(error.contains("max_connections is 200; this process may open 256 files"), "{error}");
     drop(Harness::start(|settings| settings.limits.max_connections = 128));

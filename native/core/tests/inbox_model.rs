@@ -22,8 +22,15 @@ use spindle_protocol::methods::control::{CancelOutcome, State};
 
 const SESSIONS: usize = 3;
 const CONNECTIONS: usize = 6;
-const LIMITS: InboxLimits =
-    InboxLimits { queued: 8, in_flight: 4, session_in_flight: 6, session_queued: 5, bytes: 400, samples: 100, blocked_after: Duration::MAX };
+const LIMITS: InboxLimits = InboxLimits {
+    queued: 8,
+    in_flight: 4,
+    session_in_flight: 6,
+    session_queued: 5,
+    bytes: 400,
+    samples: 100,
+    blocked_after: Duration::MAX,
+};
 
 /// One thing that happens. A `pick` chooses among all tickets so far, ended ones included.
 #[derive(Clone, Debug)]
@@ -269,8 +276,13 @@ impl World {
     fn disconnect(&mut self, slot: usize) {
         let gone = self.slots[slot];
         self.inbox.disconnect(gone);
-        let line: Vec<Ticket> =
-            self.model.rows.iter().filter(|row| row.connection == gone && !row.detached).map(|row| row.ticket).collect();
+        let line: Vec<Ticket> = self
+            .model
+            .rows
+            .iter()
+            .filter(|row| row.connection == gone && !row.detached)
+            .map(|row| row.ticket)
+            .collect();
         for ticket in line {
             if self.model.stop(ticket, StopCause::Cancelled).is_none() {
                 self.model.end(ticket);
@@ -324,7 +336,10 @@ impl World {
             assert_eq!(self.inbox.abandon(*ticket), None);
         }
         while let Some((ticket, request)) = self.in_check.pop_first() {
-            assert_eq!(self.inbox.reserve(&request, None, Destination::Nobody).expect_err("closed").data.kind, Kind::ShuttingDown);
+            assert_eq!(
+                self.inbox.reserve(&request, None, Destination::Nobody).expect_err("closed").data.kind,
+                Kind::ShuttingDown
+            );
             self.inbox.fill(ticket, request.admit().expect("sound parameters"));
         }
         assert!(self.inbox.take(Duration::ZERO).is_none());

@@ -74,7 +74,10 @@ fn starts_that_fail() {
     let rows: [(Settings, &str); 3] = [
         (Settings { port: 80, ..Settings::default() }, "port is 80"),
         (Settings { runtime_dir: Some(occupied.join("sub")), ..Settings::default() }, "cannot write the instance file"),
-        (Settings { limits: Limits { max_connections: 0, ..Limits::default() }, ..Settings::default() }, "max_connections is 0"),
+        (
+            Settings { limits: Limits { max_connections: 0, ..Limits::default() }, ..Settings::default() },
+            "max_connections is 0",
+        ),
     ];
     for (settings, expected) in rows {
         for _ in 0..20 {

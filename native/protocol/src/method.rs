@@ -197,7 +197,8 @@ mod tests {
     fn the_table_is_sound() {
         for method in METHODS {
             assert!(std::ptr::eq(find(method.name).expect(method.name), method), "{} is there once", method.name);
-            let native = !method.name.contains('.') || method.name.starts_with("job.") || method.name.starts_with("cache.");
+            let native =
+                !method.name.contains('.') || method.name.starts_with("job.") || method.name.starts_with("cache.");
             assert_eq!(method.is_control(), native, "{}", method.name);
             assert!(!method.cacheable || method.effect == Effect::Read, "{}", method.name);
             assert!(method.name.len() <= crate::limits::METHOD_BYTES);

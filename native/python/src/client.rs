@@ -53,6 +53,9 @@ enum Seat {
     Closed,
 }
 
+/// A result, the bytes that it refers to, and of a kept one its age in milliseconds and whether the scene has moved.
+type Called<'py> = (Bound<'py, PyAny>, Bound<'py, PyBytes>, Option<(u64, bool)>);
+
 /// Which Blender, in Python's types.
 #[derive(FromPyObject)]
 enum Wanted {
@@ -111,7 +114,7 @@ impl Client {
         idempotency_key: Option<String>,
         max_age: Option<f64>,
         listener: Option<Py<PyAny>>,
-    ) -> PyResult<(Bound<'py, PyAny>, Bound<'py, PyBytes>, Option<(u64, bool)>)> {
+    ) -> PyResult<Called<'py>> {
         let options = Options {
             timeout: timeout.map(|seconds| duration(py, seconds)).transpose()?,
             effect: effect.map(|effect| claim(py, effect)).transpose()?,

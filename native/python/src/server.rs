@@ -226,9 +226,8 @@ impl Server {
         dict.set_item("taken_port", status.taken_port)?;
         let clients = status.clients.iter().map(|client| (&client.name, &client.version, client.connections));
         dict.set_item("clients", clients.collect::<Vec<_>>())?;
-        let waiting = status.waiting.iter().map(|(ticket, waiting)| {
-            (ticket.0, &waiting.method, &waiting.label, &waiting.client)
-        });
+        let waiting =
+            status.waiting.iter().map(|(ticket, waiting)| (ticket.0, &waiting.method, &waiting.label, &waiting.client));
         dict.set_item("waiting", waiting.collect::<Vec<_>>())?;
         let alerts = status.alerts.iter().map(|alert| (&alert.name, &alert.text));
         dict.set_item("alerts", alerts.collect::<Vec<_>>())?;
