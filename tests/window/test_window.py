@@ -277,9 +277,15 @@ def test_an_animation_in_the_window(blender, tmp_path):
 @pytest.mark.timeout(400)
 def test_pictures_inside(installation, display):
     """The pictures' commands alone, in a Blender without Spindle: colours, settings put back, cancels, leftovers."""
-    window = ["--factory-startup", "--gpu-backend", "opengl", "-noaudio", "--python", PICTURES_CHECK]
+    window = ["--factory-startup", "--gpu-backend", "opengl", "-noaudio", "--python-exit-code", "1"]
     environment = {**os.environ, "DISPLAY": display, **software_gl()}
-    done = subprocess.run([installation.blender, *window], env=environment, capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        [installation.blender, *window, "--python", PICTURES_CHECK],
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
     print(done.stdout)
     assert done.returncode == 0 and "FAIL" not in done.stdout
 
