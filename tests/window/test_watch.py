@@ -8,7 +8,7 @@ import concurrent.futures
 import pytest
 import spindle
 
-ENDLESS = {"engine": "cycles", "width": 640, "height": 480, "samples": 65536}
+ENDLESS = {"engine": "cycles", "width": 1280, "height": 960, "samples": 65536}
 
 SNAPSHOT = """
 import importlib, sys
@@ -19,26 +19,25 @@ result = panel.snapshot()
 
 def test_the_user_cancels_a_render_in_the_panel(blender, pictures):
     """It shows its progress while it runs; kept answers are served meanwhile; the button stops it, and its client is
-    told."""
-    heard = []
+    told. Of a picture in a window, Blender 4.3 tells its handlers nothing."""
+    heard, tells = [], blender.name != "4.3"
     with blender.connect() as renderer, blender.connect() as client:
         client.call("scene.get")
         rendering = blender.in_background(
             lambda: renderer.call("render.image", ENDLESS, on_progress=lambda *progress: heard.append(progress))
         )
-        blender.eventually(lambda: len(heard) >= 2)
+        blender.eventually(lambda: len(heard) >= 2 if tells else client.call("health")["running"])
         assert client.call("scene.get", max_age=60)["cached"]["age_ms"] > 0
         blender.show_panel()
         (running,) = blender.inside(SNAPSHOT)["running"]
         ticket, method, _label, _client, progress = running
-        assert method == "render.image" and progress is not None
+        assert (method, progress is not None) == ("render.image", tells)
         blender.screenshot(pictures / f"panel-queue-{blender.name}.png")
         blender.inside(f"bpy.ops.spindle.cancel(ticket='{ticket}')")
         with pytest.raises(spindle.SpindleError) as caught:
             rendering.result(timeout=30)
         assert caught.value.kind == "cancelled"
-        done, total, _message = heard[-1]
-        assert 0 < done <= total
+        assert all(0 <= done <= total for done, total, _message in heard)
         assert blender.inside(SNAPSHOT)["running"] == []
 
 
