@@ -8,7 +8,7 @@ import concurrent.futures
 import pytest
 import spindle
 
-ENDLESS = {"engine": "cycles", "width": 1280, "height": 960, "samples": 65536}
+ENDLESS = {"engine": "cycles", "width": 640, "height": 480, "samples": 65536}
 
 SNAPSHOT = """
 import importlib, sys
@@ -21,12 +21,14 @@ def test_the_user_cancels_a_render_in_the_panel(blender, pictures):
     """It shows its progress while it runs; kept answers are served meanwhile; the button stops it, and its client is
     told. Of a picture in a window, Blender 4.3 tells its handlers nothing."""
     heard, tells = [], blender.name != "4.3"
+    # With adaptive sampling the picture of a cube is good enough within seconds.
+    blender.inside("bpy.context.scene.cycles.use_adaptive_sampling = False")
     with blender.connect() as renderer, blender.connect() as client:
         client.call("scene.get")
         rendering = blender.in_background(
             lambda: renderer.call("render.image", ENDLESS, on_progress=lambda *progress: heard.append(progress))
         )
-        blender.eventually(lambda: len(heard) >= 2 if tells else client.call("health")["running"])
+        blender.eventually(lambda: heard if tells else client.call("health")["running"])
         assert client.call("scene.get", max_age=60)["cached"]["age_ms"] > 0
         blender.show_panel()
         (running,) = blender.inside(SNAPSHOT)["running"]
@@ -35,9 +37,9 @@ def test_the_user_cancels_a_render_in_the_panel(blender, pictures):
         blender.screenshot(pictures / f"panel-queue-{blender.name}.png")
         blender.inside(f"bpy.ops.spindle.cancel(ticket='{ticket}')")
         with pytest.raises(spindle.SpindleError) as caught:
-            rendering.result(timeout=30)
+            rendering.result(timeout=60)
         assert caught.value.kind == "cancelled"
-        assert all(0 <= done <= total for done, total, _message in heard)
+        assert all(0 <= done <= (total or done) for done, total, _message in heard)
         assert blender.inside(SNAPSHOT)["running"] == []
 
 
