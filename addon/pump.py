@@ -23,8 +23,9 @@ been answered asks again well within it."""
 BUDGET_S = 0.008
 """How long a step may go on serving before Blender has its turn: half a frame at 60 Hz."""
 
-IDLE_S = 0.05
-"""The timer's interval without connections. With one it is 0: once a round of Blender's loop, about 5 ms."""
+IDLE_S = 0.01
+"""The timer's interval without connections: what a client that comes waits for its first answer at most, beside
+Blender's own rounds. With a connection it is 0: once a round of Blender's loop, about 5 ms."""
 
 PANEL_S = 0.25
 """How often the panel looks for changes."""

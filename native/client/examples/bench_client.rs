@@ -25,6 +25,9 @@ use spindle_protocol::limits::{HEADER_BYTES, NONCE_BYTES, PROTOCOL_VERSIONS};
 
 const CHUNK_BYTES: usize = 64 * 1024;
 
+/// How Spindle's notifications begin. Only a look, since reading each message would be a part of what is measured.
+const NOTIFICATION: &[u8] = br#"{"jsonrpc":"2.0","method":"#;
+
 type Outcome<T> = Result<T, Box<dyn Error>>;
 
 /// Who is called, and so how messages are written.
@@ -65,6 +68,9 @@ struct Plan {
     /// Whether each call has a connection of its own, whose making is measured with it.
     #[serde(default)]
     reconnect: bool,
+    /// Whether a call is measured to the first that is told of it, which may be a notification.
+    #[serde(default)]
+    any_news: bool,
 }
 
 fn one() -> usize {
@@ -214,6 +220,11 @@ impl Caller {
         line.next(if self.plan.to == Side::Peer { value_length } else { frame_length })
     }
 
+    /// Whether it is only what Spindle tells of a request that takes its time.
+    fn is_news(&self, message: &[u8]) -> bool {
+        self.plan.to == Side::Spindle && json_of(message).starts_with(NOTIFICATION)
+    }
+
     /// Make all calls. Replies of one connection come in the order of their requests.
     fn call(&self) -> Outcome<Report> {
         let Plan { calls, warm_up, in_flight, reconnect, .. } = self.plan;
@@ -231,8 +242,14 @@ impl Caller {
                 sent_at.push(start);
             }
             if let Some(answered) = (number + 1).checked_sub(in_flight) {
-                let reply = self.receive(&mut line)?;
-                let took = sent_at[answered].elapsed();
+                let mut reply = self.receive(&mut line)?;
+                let mut took = sent_at[answered].elapsed();
+                while self.is_news(&reply) {
+                    reply = self.receive(&mut line)?;
+                    if !self.plan.any_news {
+                        took = sent_at[answered].elapsed();
+                    }
+                }
                 report.reply = check(self.plan.to, &reply)?;
                 if answered >= warm_up {
                     report.ns.push(took.as_nanos());
