@@ -133,6 +133,9 @@ class Dispatcher:
             effect=request.claimed_effect,
             blob=request.blob,
             preferences=self._preferences(),
+            level=request.guard,
+            findings=request.findings,
+            unreadable=request.unreadable,
             ticket=request.ticket,
             wire=server,
         )
@@ -170,7 +173,13 @@ class Dispatcher:
         if step is not None:
             # Blender reports most changes by itself, but not those of custom properties, texts and pixels.
             server.touch()
-        server.reply(request.ticket, result, turn.failure, step)
+        fault = server.reply(request.ticket, result, turn.failure, step, turn.notes)
+        if fault is not None and turn.lighten is not None:
+            turn.lighten(fault)
+            fault = server.reply(request.ticket, result, turn.failure, step, turn.notes)
+        if fault is not None:
+            text = f"the request ran, but its result cannot be sent: {fault}"
+            server.fail(request.ticket, "bad_result", text, started=True)
 
     def _fail(self, server: Server, request: Request, turn: Turn, error: BaseException) -> None:
         failure = error if isinstance(error, CommandError) else _unforeseen(error)

@@ -56,6 +56,7 @@ def _parse(argv: Sequence[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="blender --command spindle", description="Serve clients without a window.")
     parser.add_argument("--port", type=int, help="the TCP port to prefer; 0 lets the system choose")
     parser.add_argument("--metrics-port", type=int, help="the TCP port for a Prometheus to ask; 0 for none")
+    parser.add_argument("--guard-level", metavar="LEVEL", help="trusted, guarded (the default), ask or locked")
     # Blender passes its own separator on.
     return parser.parse_args([argument for argument in argv if argument != "--"])
 
@@ -67,7 +68,9 @@ def _signals(module: Any) -> Iterator[list[int]]:
     caught: list[int] = []
 
     def catch(number: int, _frame: FrameType | None) -> None:
-        caught.append(number)
+        # The watchdog stops scripts by SIGINT, too; it raises here in the one that is to stop.
+        if number != signal.SIGINT or not module.answer_interrupt():
+            caught.append(number)
 
     # None says that it is no handler of Python's; the bpy module has none of its own.
     if bpy.app.background and signal.getsignal(signal.SIGINT) is None:

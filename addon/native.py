@@ -4,7 +4,10 @@
 from __future__ import annotations
 
 import importlib
+from collections.abc import Callable
 from typing import Any, NamedTuple, Protocol
+
+from .turn import Ended
 
 
 class NativeError(ImportError):
@@ -36,6 +39,9 @@ class Request(Protocol):
     session: int
     label: str
     claimed_effect: str | None
+    findings: list[dict[str, Any]]
+    unreadable: bool
+    guard: str
 
 
 class Server(Protocol):
@@ -43,8 +49,13 @@ class Server(Protocol):
 
     def take(self, timeout: float) -> Request | None: ...
     def reply(
-        self, ticket: int, result: Any, failure: tuple[str, str] | None = None, undo_step: str | None = None
-    ) -> None: ...
+        self,
+        ticket: int,
+        result: Any,
+        failure: tuple[str, str] | None = None,
+        undo_step: str | None = None,
+        notes: list[str] = ...,
+    ) -> str | None: ...
     def fail(
         self, ticket: int, kind: str, message: str, *, started: bool | None, details: dict[str, Any] | None = None
     ) -> None: ...
@@ -53,8 +64,13 @@ class Server(Protocol):
     def output(self, ticket: int, stream: str, text: str) -> None: ...
     def progress(self, ticket: int, done: float, total: float | None, message: str) -> None: ...
     def touch(self) -> None: ...
+    def run_script(self, ticket: int, function: Callable[[], Any], watch: dict[str, Any]) -> Ended: ...
     def set_breakable(self, ticket: int, breakable: bool) -> None: ...
     def cancel(self, ticket: int) -> None: ...
+    def asking(self) -> list[dict[str, Any]]: ...
+    def decide(self, ticket: int, decision: str) -> bool: ...
+    def guard(self) -> str: ...
+    def limit(self, name: str) -> float: ...
     def has_connections(self) -> bool: ...
     def is_connected(self, session: int) -> bool: ...
     def set_file(self, path: str) -> None: ...
@@ -66,6 +82,11 @@ class Server(Protocol):
 def limits() -> list[Limit]:
     """Every limit that a user may set. Raises NativeError."""
     return [Limit(*row) for row in load().limits()]
+
+
+def guard_levels() -> list[str]:
+    """The guard's levels, the laxest first. Raises NativeError."""
+    return list(load().guard_levels())
 
 
 def load() -> Any:

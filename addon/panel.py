@@ -8,7 +8,7 @@ from typing import Any
 
 import bpy
 
-from . import session
+from . import ask, ask_ui, session
 
 _STATES = {
     "ready": ("Ready", "CHECKMARK"),
@@ -17,7 +17,24 @@ _STATES = {
     "stopping": ("Stopping", "X"),
 }
 
-_shown: dict[str, Any] | None = None
+_GUARD = {
+    "trusted": ("Scripts run unchecked", "FAKE_USER_OFF"),
+    "guarded": ("Dangerous scripts are refused", "FAKE_USER_ON"),
+    "ask": ("Dangerous scripts wait for you", "FAKE_USER_ON"),
+    "locked": ("No script runs", "LOCKED"),
+}
+"""The guard's levels, and a shield for most of them."""
+
+_OUTCOMES = {"script_refused": "refused"}
+"""Kinds of errors that are too long for their column."""
+
+TEXT_CHARS = 34
+"""What fits beside an icon in a sidebar of the usual width."""
+
+MOST_FINDINGS = 2
+"""Of a script that waits; the dialog has room for more."""
+
+_shown: tuple[Any, ...] = ()
 
 
 def snapshot() -> dict[str, Any] | None:
@@ -26,6 +43,7 @@ def snapshot() -> dict[str, Any] | None:
     if server is None:
         return None
     status = server.status()
+    status["guard"] = server.guard()
     status["running"] = [(*request, _round(progress)) for *request, progress in status["running"]]
     return status
 
@@ -42,7 +60,7 @@ def redraw_on_change() -> None:
     """Have the panel drawn again if it would look different, where it is in sight: with software OpenGL a redraw of
     the window takes hundreds of milliseconds."""
     global _shown
-    now = snapshot()
+    now = snapshot(), ask.questions()
     if now == _shown:
         return
     _shown = now
@@ -73,8 +91,11 @@ class SPINDLE_PT_main(bpy.types.Panel):
             return
         layout.operator("spindle.stop", icon="PAUSE")
         _draw_state(layout, status)
-        for _name, text in status["alerts"]:
-            _draw_text(layout, text)
+        for question in ask.questions():
+            _draw_question(layout, question)
+        for name, text in status["alerts"]:
+            if name != "asking":
+                _draw_text(layout, text)
         _draw_error(layout)
         failures = [request for request in status["recent"] if request[4]]
         if failures:
@@ -92,6 +113,23 @@ def _draw_state(layout: bpy.types.UILayout, status: dict[str, Any]) -> None:
     row.operator("spindle.copy_connection", text="", icon="COPYDOWN")
     if status["taken_port"] is not None:
         column.label(text=f"Port {status['taken_port']} was taken", icon="INFO")
+    text, icon = _GUARD[status["guard"]]
+    column.label(text=text, icon=icon)
+
+
+def _draw_question(layout: bpy.types.UILayout, question: ask.Question) -> None:
+    box = layout.box()
+    column = box.column(align=True)
+    column.label(text=f"{question.title} ({question.client})", icon="QUESTION", translate=False)
+    column.label(text=f"Waits until {question.until}", icon="BLANK1")
+    ask_ui.draw_findings(column, question, TEXT_CHARS, MOST_FINDINGS)
+    buttons = box.column(align=True)
+    ticket = str(question.ticket)
+    buttons.operator("spindle.ask_show").ticket = ticket
+    row = buttons.row(align=True)
+    row.operator("spindle.ask_allow_once").ticket = ticket
+    row.operator("spindle.ask_refuse").ticket = ticket
+    buttons.operator("spindle.ask_allow_client").ticket = ticket
 
 
 class SPINDLE_PT_queue(bpy.types.Panel):
@@ -179,7 +217,7 @@ class SPINDLE_PT_requests(bpy.types.Panel):
             row.label(text=label or method, icon="CHECKMARK" if good else "ERROR")
             result = row.row()
             result.alignment = "RIGHT"
-            result.label(text=f"{seconds * 1000:.1f} ms" if good else outcome)
+            result.label(text=f"{seconds * 1000:.1f} ms" if good else _OUTCOMES.get(outcome, outcome.replace("_", " ")))
         if not status["recent"]:
             column.label(text="None")
 
@@ -192,7 +230,7 @@ def _draw_error(layout: bpy.types.UILayout) -> None:
 def _draw_text(layout: bpy.types.UILayout, text: str) -> None:
     """A text in lines that fit a narrow sidebar; Blender's labels do not wrap."""
     column = layout.box().column(align=True)
-    for index, line in enumerate(textwrap.wrap(text, width=34, max_lines=4, placeholder=" …")):
+    for index, line in enumerate(textwrap.wrap(text, width=TEXT_CHARS, max_lines=4, placeholder=" …")):
         column.label(text=line, icon="BLANK1" if index else "ERROR")
 
 

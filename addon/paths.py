@@ -22,18 +22,22 @@ def allowed_path(path: str, preferences: TurnPreferences) -> str:
     Raises `path_not_allowed` unless it lies in the open file's folder, the output folder, a temporary folder or
     one of the preferences' allowed folders. A path that begins with `//` is relative to the open file.
     """
+    file_folder, *_ = roots = allowed_folders(preferences)
+    return resolve_under(path, roots, file_folder)
+
+
+def allowed_folders(preferences: TurnPreferences) -> tuple[str, ...]:
+    """The folders that clients may name files in, the open file's first; some may be empty, relative or links."""
     # Imported late: the rule itself is used and tested where there is no Blender.
     import bpy
 
-    file_folder = os.path.dirname(bpy.data.filepath)
-    roots = (
-        file_folder,
+    return (
+        os.path.dirname(bpy.data.filepath),
         preferences.output_folder,
         bpy.app.tempdir,
         tempfile.gettempdir(),
         *preferences.allowed_folders,
     )
-    return resolve_under(path, roots, file_folder)
 
 
 def resolve_under(path: str, roots: Iterable[str], base: str = "") -> str:

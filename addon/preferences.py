@@ -11,16 +11,32 @@ from itertools import groupby
 from typing import Any
 
 import bpy
-from bpy.props import BoolProperty, CollectionProperty, FloatProperty, IntProperty, StringProperty
+from bpy.props import BoolProperty, CollectionProperty, EnumProperty, FloatProperty, IntProperty, StringProperty
 
-from . import native
+from . import native, session
 from .turn import TurnPreferences
 
-SERVER_SETTINGS = ("port", "metrics_port", "log", "log_dir", "raise_descriptor_limit")
+SERVER_SETTINGS = ("port", "metrics_port", "log", "log_dir", "guard_level", "raise_descriptor_limit")
 """The properties that the server takes under the same names, besides the limits; it checks all of them as a whole."""
 
 DEADLINE = "script_deadline_s"
 """The limit that is on top of the page, for it is changed most often."""
+
+GUARD_LEVELS = (
+    ("trusted", "Trusted", "Run every script; what the checks find is told to the client and logged"),
+    ("guarded", "Guarded", "Refuse scripts in which the checks find something dangerous, and run all others"),
+    ("ask", "Ask", "Ask you about scripts in which the checks find something dangerous, and run all others"),
+    ("locked", "Locked", "Run no scripts at all; clients have only the methods with a fixed purpose"),
+)
+"""The guard's levels under their names in the settings, the laxest first."""
+
+PROMISE = (
+    "An authenticated client can do what you can do. The checks stop accidents and make attacks visible; they do not "
+    "contain a determined script."
+)
+
+TEXT_CHARS = 80
+"""What fits into a line of the page at its usual width."""
 
 _LABELS = {"mib": "MiB", "ttl": "TTL", "per": "per"}
 
@@ -100,6 +116,17 @@ class SpindlePreferences(_LimitProperties, bpy.types.AddonPreferences):
     log_dir: StringProperty(
         name="Log Folder", subtype="DIR_PATH", description="Where the log goes; empty for the usual place"
     )
+    guard_level: EnumProperty(
+        name="Scripts",
+        items=GUARD_LEVELS,
+        default="guarded",
+        description="What becomes of the scripts that clients send",
+    )
+    checkpoint_before_scripts: BoolProperty(
+        name="Checkpoint Before Scripts",
+        default=False,
+        description="Save a copy of the file before each script that may change it, to which a client can return",
+    )
     run_file_scripts: BoolProperty(
         name="Run Scripts of Opened Files",
         default=False,
@@ -116,7 +143,11 @@ class SpindlePreferences(_LimitProperties, bpy.types.AddonPreferences):
         """Draw the page."""
         layout = self.layout
         layout.use_property_split = True
-        for name in ("autostart", "port", "metrics_port", DEADLINE, "log", "log_dir", "run_file_scripts"):
+        for name in ("autostart", "port", "metrics_port", "log", "log_dir"):
+            layout.prop(self, name)
+        layout.separator()
+        self._draw_guard(layout)
+        for name in (DEADLINE, "checkpoint_before_scripts", "run_file_scripts"):
             if hasattr(self, name):
                 layout.prop(self, name)
         self._draw_folders(layout)
@@ -125,9 +156,18 @@ class SpindlePreferences(_LimitProperties, bpy.types.AddonPreferences):
         if body is not None:
             self._draw_limits(body)
 
+    def _draw_guard(self, layout: bpy.types.UILayout) -> None:
+        layout.row().prop(self, "guard_level", expand=True)
+        chosen = next(description for name, _, description in GUARD_LEVELS if name == self.guard_level)
+        _draw_text(layout, chosen, "BLANK1")
+        server = session.running()
+        if server is not None and server.guard() != self.guard_level:
+            now = next(label for name, label, _ in GUARD_LEVELS if name == server.guard())
+            _draw_text(layout, f"It is {now} until Spindle is stopped and started again", "ERROR")
+        _draw_text(layout, PROMISE, "INFO")
+
     def _draw_limits(self, layout: bpy.types.UILayout) -> None:
-        for number, line in enumerate(textwrap.wrap(LIMITS_MISSING, 80)):
-            layout.label(text=line, icon="NONE" if number else "ERROR")
+        _draw_text(layout, LIMITS_MISSING, "ERROR")
         for group, limits in groupby(LIMITS, key=lambda limit: limit.group):
             header, body = layout.panel(f"spindle_limits_{group}", default_closed=True)
             header.label(text=group)
@@ -147,6 +187,12 @@ class SpindlePreferences(_LimitProperties, bpy.types.AddonPreferences):
             row = layout.row(align=True)
             row.prop(folder, "path", text="")
             row.operator("spindle.folder_remove", text="", icon="REMOVE").index = index
+
+
+def _draw_text(layout: bpy.types.UILayout, text: str, icon: str) -> None:
+    column = layout.column(align=True)
+    for number, line in enumerate(textwrap.wrap(text, TEXT_CHARS)):
+        column.label(text=line, icon="BLANK1" if number else icon)
 
 
 def get() -> SpindlePreferences | None:
@@ -195,7 +241,10 @@ def for_turn() -> TurnPreferences:
         return TurnPreferences(allowed_folders=(), run_file_scripts=False, output_folder=_output())
     folders = tuple(bpy.path.abspath(folder.path) for folder in preferences.allowed_folders if folder.path)
     return TurnPreferences(
-        allowed_folders=folders, run_file_scripts=preferences.run_file_scripts, output_folder=_output()
+        allowed_folders=folders,
+        run_file_scripts=preferences.run_file_scripts,
+        output_folder=_output(),
+        checkpoint_before_scripts=preferences.checkpoint_before_scripts,
     )
 
 

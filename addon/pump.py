@@ -11,7 +11,7 @@ from typing import Any
 import bpy
 from bpy.app.handlers import persistent
 
-from . import generation, panel, preferences, session, undo, wakefulness
+from . import ask, ask_ui, generation, interrupt, panel, preferences, session, undo, wakefulness
 from .commands import TABLE
 from .dispatcher import Dispatcher
 from .moments import refuse_unsafe_moment
@@ -56,6 +56,7 @@ def start(arguments: dict[str, Any] | None = None) -> bool:
     generation.install()
     _install_handlers()
     if window:
+        interrupt.install()
         _ensure_timer()
     return True
 
@@ -64,18 +65,25 @@ def stop() -> None:
     """Switch the server off. Each step runs even where an earlier one failed."""
     steps = (
         session.stop,
+        interrupt.uninstall,
         _remove_timer,
         wakefulness.let_sleep,
         _remove_handlers,
         generation.uninstall,
         undo.keeper.uninstall,
         undo.keeper.forget,
+        _end_questions,
     )
     for step in steps:
         try:
             step()
         except Exception:
             traceback.print_exc()
+
+
+def _end_questions() -> None:
+    ask.look()
+    ask_ui.refresh()
 
 
 def tick() -> float:
@@ -92,15 +100,24 @@ def _tick() -> float:
     dispatcher, server = session.dispatcher(), session.running()
     if dispatcher is None or server is None:
         return IDLE_S
-    if dispatcher.step(LINGER_S, BUDGET_S):
+    with ask.request_runs():
+        served = dispatcher.step(LINGER_S, BUDGET_S)
+    if served:
         wakefulness.stay_awake()
     else:
         wakefulness.doze()
     now = time.monotonic()
     if now >= _next_look:
         _next_look = now + PANEL_S
-        panel.redraw_on_change()
+        _show_changes()
     return 0.0 if server.has_connections() else IDLE_S
+
+
+def _show_changes() -> None:
+    if ask.look():
+        ask_ui.refresh()
+    ask_ui.introduce()
+    panel.redraw_on_change()
 
 
 def _ensure_timer() -> None:

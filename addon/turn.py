@@ -3,10 +3,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Any, Protocol
+
+
+class Ended(Protocol):
+    """How the call of a script ended."""
+
+    @property
+    def error(self) -> BaseException | None:
+        """What it raised."""
+
+    @property
+    def stopped(self) -> str | None:
+        """Why the watchdog told it to stop: "cancelled", "timed_out" or None."""
+
+    @property
+    def broke_into(self) -> str | None:
+        """The driver, handler or drawing method that it was stopped in, where it would not leave it."""
+
+    @property
+    def watched(self) -> list[dict[str, Any]]:
+        """What the watch saw: event, detail, refused, count."""
+
+    @property
+    def watched_omitted(self) -> int:
+        """How much more it saw."""
 
 
 class Wire(Protocol):
@@ -16,6 +40,8 @@ class Wire(Protocol):
     def progress(self, ticket: int, done: float, total: float | None, message: str) -> None: ...
     def set_breakable(self, ticket: int, breakable: bool) -> None: ...
     def stop_cause(self, ticket: int) -> str | None: ...
+    def run_script(self, ticket: int, function: Callable[[], Any], watch: dict[str, Any]) -> Ended: ...
+    def limit(self, name: str) -> float: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +54,19 @@ class TurnPreferences:
     """Whether scripts and drivers of an opened .blend file may run."""
     output_folder: str = ""
     """Where Spindle writes files of its own; empty for none."""
+    checkpoint_before_scripts: bool = False
+    """Whether a copy of the file is saved before each script that may change something."""
+
+
+@dataclass(frozen=True, slots=True)
+class Unwatched:
+    """How a script ended that nobody could stop."""
+
+    error: BaseException | None
+    stopped: None = None
+    broke_into: None = None
+    watched: list[dict[str, Any]] = field(default_factory=list)
+    watched_omitted: int = 0
 
 
 @dataclass(slots=True)
@@ -50,6 +89,16 @@ class Turn:
     """What a script says of itself: whether it may have changed something; None until it has started."""
     failure: tuple[str, str] | None = None
     """How and why a script did not end well, for people; its result tells programs."""
+    level: str = "trusted"
+    """How strict the guard is."""
+    findings: list[dict[str, Any]] = field(default_factory=list)
+    """What the guard has found in a script, and let pass."""
+    unreadable: bool = False
+    """Whether the guard could not read a script."""
+    notes: list[str] = field(default_factory=list)
+    """What the log says of a script's end: `watch:` and an event, `left:` and a kind."""
+    lighten: Callable[[str], None] | None = None
+    """Makes a result that is too large for a frame one that fits, and says there why. Set by a command that can."""
     ticket: int = 0
     wire: Wire | None = None
     """The server, as far as a command may use it; None where nobody listens."""
@@ -75,6 +124,24 @@ class Turn:
             yield
         finally:
             self.wire.set_breakable(self.ticket, False)
+
+    def run_script(self, function: Callable[[], Any], folders: Sequence[str]) -> Ended:
+        """Call what runs a script's own code, so that a cancel or the deadline stops it. It may write to `folders`.
+        Never raises what the function does."""
+        if self.wire is not None:
+            # At this level, what is dangerous has come here because the user allowed it.
+            allowed = self.level == "ask" and any(finding["severity"] == "danger" for finding in self.findings)
+            watch = {"level": "trusted" if allowed else self.level, "folders": folders}
+            return self.wire.run_script(self.ticket, function, watch)
+        try:
+            function()
+        except BaseException as error:  # A script may raise anything.
+            return Unwatched(error)
+        return Unwatched(None)
+
+    def limit(self, name: str, alone: float) -> float:
+        """A limit of the server's by its name; `alone` where there is no server."""
+        return alone if self.wire is None else self.wire.limit(name)
 
     def stop_cause(self) -> str | None:
         """Why the request is to stop, if it is: "cancelled" or "timed_out"."""

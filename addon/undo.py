@@ -85,7 +85,7 @@ class UndoKeeper:
         if request.effect == "write" and (foreign_step or foreign_group):
             self.end_group()
             self.flush()
-        if request.method.startswith(("file.", "edit.undo", "edit.redo")):
+        if request.method.startswith(("file.", "edit.undo", "edit.redo", "edit.restore")):
             self.end_group()
             self.flush()
         if request.method == "script.run":

@@ -34,5 +34,7 @@ TABLE: dict[str, Callable[..., Any]] = {
     "edit.redo": edit.redo,
     "edit.group_begin": edit.group_begin,
     "edit.group_end": edit.group_end,
+    "edit.checkpoints": edit.checkpoints,
+    "edit.restore": edit.restore,
 }
 """In the order of the protocol's methods."""

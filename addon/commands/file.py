@@ -25,8 +25,8 @@ Work = Generator[None, None, dict[str, Any]]
 
 def new_file(turn: Turn, *, empty: bool, discard_changes: bool) -> Work:
     """Start a new file, from the user's startup file unless `empty`. Raises `unsaved_changes`."""
-    _require_saved(discard_changes)
-    _run(bpy.ops.wm.read_homefile, use_empty=empty, load_ui=False)
+    require_saved(discard_changes)
+    run_operator(bpy.ops.wm.read_homefile, use_empty=empty, load_ui=False)
     yield
     return {"file": bpy.data.filepath}
 
@@ -39,9 +39,11 @@ def open_file(turn: Turn, *, path: str, discard_changes: bool) -> Work:
     resolved = _blend_path(path, turn)
     if not os.path.isfile(resolved):
         raise CommandError("not_found", f"there is no file {resolved!r}", path=path)
-    _require_saved(discard_changes)
+    require_saved(discard_changes)
     # Said explicitly, since Blender's own default is the user's preference.
-    _run(bpy.ops.wm.open_mainfile, filepath=resolved, load_ui=False, use_scripts=turn.preferences.run_file_scripts)
+    run_operator(
+        bpy.ops.wm.open_mainfile, filepath=resolved, load_ui=False, use_scripts=turn.preferences.run_file_scripts
+    )
     yield
     return {"file": bpy.data.filepath}
 
@@ -56,13 +58,14 @@ def save_file(turn: Turn, *, path: str | None, copy: bool, overwrite: bool) -> d
     if _is_other_file(target) and not overwrite:
         raise invalid("path", f"{target!r} exists; say overwrite to replace it")
     if target == bpy.data.filepath:
-        _run(bpy.ops.wm.save_mainfile, filepath=target, check_existing=False)
+        run_operator(bpy.ops.wm.save_mainfile, filepath=target, check_existing=False)
     else:
-        _run(bpy.ops.wm.save_as_mainfile, filepath=target, check_existing=False, copy=copy)
+        run_operator(bpy.ops.wm.save_as_mainfile, filepath=target, check_existing=False, copy=copy)
     return {"path": target, "bytes": os.path.getsize(target)}
 
 
-def _require_saved(discard_changes: bool) -> None:
+def require_saved(discard_changes: bool) -> None:
+    """Raise `unsaved_changes` where there are some that the request does not give up."""
     if discard_changes or not bpy.data.is_dirty:
         return
     # Measured: without a window, Blender up to 5.0 says so of every file, and 5.2 of every changed one, even once
@@ -107,7 +110,8 @@ def _is_other_file(path: str) -> bool:
     return not (current and os.path.exists(current) and os.path.samefile(path, current))
 
 
-def _run(operator: Any, **properties: Any) -> None:
+def run_operator(operator: Any, **properties: Any) -> None:
+    """Call an operator that must finish. Raises `command_failed` with Blender's text."""
     try:
         status = operator(**properties)
     except RuntimeError as error:

@@ -3,85 +3,45 @@
 
 from __future__ import annotations
 
-import ast
 import functools
-import io
-import linecache
 import sys
 import time
-import traceback
 import types
-from collections import deque
-from collections.abc import Callable
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
 import bpy
 
+from ..aftermath import Snapshot
+from ..animation import revalidate_drivers
+from ..checkpoint import save
+from ..errors import CommandError
 from ..moments import refuse_unsafe_moment
-from ..turn import Turn
-from ..values import ValueFault, plain, resolve_blobs
-from .purity import changes_nothing
-
-OUTPUT_CHARS = 256 * 1024
-TRACEBACK_CHARS = 20_000
-REPR_CHARS = 1_000
-KEPT_SOURCES = 64
+from ..paths import allowed_folders
+from ..turn import Ended, Turn
+from ..values import resolve_blobs
+from .program import Program, keep_source, read
+from .script_result import OUTPUT_CHARS, Output, describe, describe_unasked, describe_value, leave_out_value
 
 
-@dataclass(frozen=True)
-class Program:
-    """A script that has been read: its statements, and its last expression if it ends with one."""
+@dataclass(frozen=True, slots=True)
+class Script:
+    """A script about to run: its code, its name in tracebacks, and the module that it runs in."""
 
-    body: types.CodeType
-    last: types.CodeType | None
-    changes_nothing: bool
-
-
-class Output(io.TextIOBase):
-    """A text stream that tells everything as it is written, keeps up to a limit, and counts the rest."""
-
-    def __init__(self, limit: int, tell: Callable[[str], None]) -> None:
-        self._parts: list[str] = []
-        self._room = limit
-        self._tell = tell
-        self.tells = True
-        self.omitted = 0
-
-    def writable(self) -> bool:
-        return True
-
-    def write(self, text: str) -> int:
-        if self.tells:
-            self._tell(text)
-        kept = text[: self._room]
-        if kept:
-            self._parts.append(kept)
-            self._room -= len(kept)
-        self.omitted += len(text) - len(kept)
-        return len(text)
-
-    def text(self) -> str:
-        """What was kept, without surrogates, which have no UTF-8 form."""
-        return "".join(self._parts).encode("utf-8", "replace").decode()
+    program: Program
+    filename: str
+    main: types.ModuleType
 
 
-@functools.lru_cache(maxsize=128)
-def read(code: str, filename: str) -> Program:
-    """Parse and compile a script. Raises SyntaxError, or ValueError for what Python cannot parse."""
-    tree = ast.parse(code, filename)
-    harmless = changes_nothing(tree)
-    last = None
-    if tree.body and isinstance(expression := tree.body[-1], ast.Expr):
-        tree.body.pop()
-        last = compile(ast.Expression(expression.value), filename, "eval")
-    return Program(compile(tree, filename, "exec"), last, harmless)
-
-
-def run(turn: Turn, *, code: str, args: dict[str, Any], name: str | None) -> dict[str, Any]:
+def run(
+    turn: Turn, *, code: str, args: dict[str, Any], name: str | None = None, checkpoint: bool = False
+) -> dict[str, Any]:
     """Run a script in a fresh `__main__`; whatever it raises is part of the result.
 
-    Raises `busy` before it starts, where it may change something and Blender renders or a tool is active.
+    Raises `busy` before it starts, where it may change something and Blender renders or a tool is active, and
+    `script_refused` for one that Python can read and the guard cannot.
     """
     filename = f"<spindle: {name}>" if name else "<spindle>"
     result: dict[str, Any] = {"status": "ok", "stdout": "", "stderr": "", "value": None}
@@ -89,37 +49,115 @@ def run(turn: Turn, *, code: str, args: dict[str, Any], name: str | None) -> dic
     try:
         program = read(code, filename)
     except (SyntaxError, ValueError, MemoryError, RecursionError) as error:
-        result |= {"status": "raised", "exception": _describe(error, filename)}
+        result |= {"status": "raised", "exception": describe(error, filename)}
     else:
+        _refuse_unread(turn)
         changes = turn.effect == "write" or not (turn.effect == "read" or program.changes_nothing)
         if changes:
             refuse_unsafe_moment()
+        script = Script(program, filename, _main(turn, filename, resolve_blobs(args, turn.blob)))
+        if checkpoint or (changes and turn.preferences.checkpoint_before_scripts):
+            result["checkpoint"] = _save_checkpoint(turn, name)
         turn.changes = changes
-        _keep_source(filename, code)
-        _execute(turn, program, filename, resolve_blobs(args, turn.blob), result)
-    if result.get("exception"):
-        exception = result["exception"]
-        turn.failure = (result["status"], f"{exception['type']}: {exception['message']}")
+        keep_source(filename, code)
+        before = Snapshot.take(changes, code)
+        _execute(turn, script, result)
+        _tell_aftermath(turn, before.difference(script.main.__dict__), result)
+        turn.lighten = functools.partial(leave_out_value, result)
+    if result["status"] != "ok":
+        exception = result.get("exception")
+        turn.failure = (result["status"], f"{exception['type']}: {exception['message']}" if exception else "")
+    if turn.findings:
+        result["findings"] = turn.findings
     result["duration_ms"] = (time.perf_counter() - start) * 1000.0
     return result
 
 
-def _execute(turn: Turn, program: Program, filename: str, args: Any, result: dict[str, Any]) -> None:
+def _refuse_unread(turn: Turn) -> None:
+    """The guard lets a script that it cannot read pass, for Python to say what is wrong with it."""
+    if turn.unreadable and turn.level != "trusted":
+        raise CommandError(
+            "script_refused",
+            "the guard cannot read this script, though Python can, so it is not run. Write it in simpler Python",
+            findings=turn.findings,
+            level=turn.level,
+        )
+
+
+def _save_checkpoint(turn: Turn, name: str | None) -> str:
+    """Save a copy of the open file; its name. Raises `command_failed`."""
+    most = turn.limit("max_checkpoints", alone=1)
+    return save(f"{turn.client}: {turn.label or name or 'a script'}", int(most)).name
+
+
+def _main(turn: Turn, filename: str, args: Any) -> types.ModuleType:
     main = types.ModuleType("__main__")
     spindle = types.SimpleNamespace(
         client=turn.client, output_folder=turn.preferences.output_folder, progress=turn.progress
     )
     main.__dict__.update(bpy=bpy, spindle=spindle, args=args, __file__=filename)
+    return main
+
+
+def _execute(turn: Turn, script: Script, result: dict[str, Any]) -> None:
+    folders = allowed_folders(turn.preferences)
+    with _stage(turn, script.main, result):
+        ended = turn.run_script(functools.partial(_call, script, result), folders)
+        _tell_end(turn, ended, result)
+        if ended.error is None or _is_clean_exit(ended.error):
+            return
+        if ended.stopped is None:
+            result["status"] = "raised"
+            # To show an exception runs the script's own code, too.
+            show = functools.partial(_show, ended.error, script.filename, result)
+            _tell_end(turn, turn.run_script(show, folders), result)
+        result.setdefault("exception", describe_unasked(ended.error, script.filename))
+
+
+def _call(script: Script, result: dict[str, Any]) -> None:
+    """What runs the script's own code. Where the watchdog stops it, it may end at any of these lines."""
+    program, names = script.program, script.main.__dict__
+    exec(program.body, names)
+    if program.last is not None:
+        result |= describe_value(eval(program.last, names))
+
+
+def _show(error: BaseException, filename: str, result: dict[str, Any]) -> None:
+    result["exception"] = describe(error, filename)
+
+
+def _is_clean_exit(error: BaseException) -> bool:
+    """SystemExit must not end Blender, and without a code it is no failure."""
+    return isinstance(error, SystemExit) and (error.code is None or (type(error.code) is int and error.code == 0))
+
+
+def _tell_end(turn: Turn, ended: Ended, result: dict[str, Any]) -> None:
+    if ended.stopped is not None:
+        result["status"] = ended.stopped
+        # One that was hit all the same Blender has switched off.
+        revalidate_drivers()
+    if ended.broke_into is not None:
+        result["broke_into"] = ended.broke_into
+    if ended.watched:
+        result["watched"] = result.get("watched", []) + ended.watched
+        result["watched_omitted"] = result.get("watched_omitted", 0) + ended.watched_omitted
+        turn.notes += [f"watch:{row['event']}" for row in ended.watched if row["refused"]]
+
+
+def _tell_aftermath(turn: Turn, left: dict[str, list[str]] | None, result: dict[str, Any]) -> None:
+    if left is not None:
+        result["aftermath"] = left
+        turn.notes += [f"left:{kind}" for kind in left]
+
+
+@contextmanager
+def _stage(turn: Turn, main: types.ModuleType, result: dict[str, Any]) -> Iterator[None]:
+    """The process as a script expects it; as it was afterwards."""
     stdout, stderr = (Output(OUTPUT_CHARS, functools.partial(turn.output, stream)) for stream in ("stdout", "stderr"))
     saved = sys.modules.get("__main__"), sys.stdout, sys.stderr
     sys.modules["__main__"], sys.stdout, sys.stderr = main, stdout, stderr
     try:
-        exec(program.body, main.__dict__)
-        if program.last is not None:
-            _describe_value(eval(program.last, main.__dict__), result)
-    except BaseException as error:  # A script may raise anything; SystemExit must not end Blender.
-        if not (isinstance(error, SystemExit) and error.code in (None, 0)):
-            result |= {"status": "raised", "exception": _describe(error, filename)}
+        yield
     finally:
         if saved[0] is not None:
             sys.modules["__main__"] = saved[0]
@@ -128,57 +166,3 @@ def _execute(turn: Turn, program: Program, filename: str, args: Any, result: dic
         stdout.tells = stderr.tells = False
         result |= {"stdout": stdout.text(), "stderr": stderr.text()}
         result |= {"stdout_omitted": stdout.omitted, "stderr_omitted": stderr.omitted}
-
-
-def _describe_value(value: Any, result: dict[str, Any]) -> None:
-    if value is None:
-        return
-    result["value_repr"] = _clean(repr(value), REPR_CHARS)
-    try:
-        result["value"] = plain(value)
-    except ValueFault as fault:
-        result["value_error"] = {"path": fault.path, "reason": fault.reason}
-
-
-def _describe(error: BaseException, filename: str) -> dict[str, Any]:
-    frames = error.__traceback__
-    while frames is not None and frames.tb_frame.f_code.co_filename != filename:
-        frames = frames.tb_next
-    lines = [frame.tb_lineno for frame in _walk(frames) if frame.tb_frame.f_code.co_filename == filename]
-    line = error.lineno if isinstance(error, SyntaxError) else (lines or [None])[-1]
-    try:
-        text = "".join(traceback.format_exception(type(error), error, frames))
-        message = str(error)
-    except Exception as fault:  # The script's own `__str__` may fail.
-        text = message = f"<the exception cannot be shown: {type(fault).__name__}>"
-    return {
-        "type": type(error).__qualname__,
-        "message": _clean(message, TRACEBACK_CHARS),
-        "traceback": _clean(text, TRACEBACK_CHARS),
-        "line": line,
-    }
-
-
-def _walk(frame: types.TracebackType | None) -> Any:
-    while frame is not None:
-        yield frame
-        frame = frame.tb_next
-
-
-def _clean(text: str, limit: int) -> str:
-    cut = text if len(text) <= limit else f"{text[: limit // 2]}\n…\n{text[-(limit // 2 - 3) :]}"
-    return cut.encode("utf-8", "replace").decode()
-
-
-_kept: deque[str] = deque()
-
-
-def _keep_source(filename: str, code: str) -> None:
-    """Let tracebacks show the script's lines, also those of a handler that it leaves behind."""
-    if filename not in _kept:
-        _kept.append(filename)
-        if len(_kept) > KEPT_SOURCES:
-            linecache.cache.pop(_kept.popleft(), None)
-    if not isinstance(linecache.cache, dict):  # A script may have had its way with it.
-        linecache.cache = {}
-    linecache.cache[filename] = (len(code), None, code.splitlines(keepends=True), filename)

@@ -35,6 +35,43 @@ class Request:
     def label(self) -> str: ...
     @property
     def claimed_effect(self) -> Literal["read", "write"] | None: ...
+    @property
+    def findings(self) -> list[dict[str, Any]]:
+        """What the guard found and let pass: rule, severity, line, column, excerpt, reason, remedy."""
+
+    @property
+    def unreadable(self) -> bool:
+        """Whether the guard could not read the script, so that Python must not run it either."""
+
+    @property
+    def guard(self) -> Literal["trusted", "guarded", "ask", "locked"]:
+        """How strict the guard is with it: `trusted` where the user was asked and has allowed it."""
+
+@final
+class Ended:
+    """How the call of a script ended."""
+
+    @property
+    def value(self) -> Any:
+        """What the function returned; None where it raised."""
+
+    @property
+    def error(self) -> BaseException | None: ...
+    @property
+    def stopped(self) -> Literal["cancelled", "timed_out"] | None:
+        """Why it was told to stop while it ran, if it was; also where it then ended by itself."""
+
+    @property
+    def broke_into(self) -> str | None:
+        """The driver, handler or drawing method that it was stopped in, where it would not leave it."""
+
+    @property
+    def watched(self) -> list[dict[str, Any]]:
+        """What the watch saw, at most 50 different things: event, detail, refused, count."""
+
+    @property
+    def watched_omitted(self) -> int:
+        """How much more it saw."""
 
 @final
 class Server:
@@ -52,13 +89,20 @@ class Server:
         """The next request, waiting up to `timeout` seconds with the GIL released."""
 
     def reply(
-        self, ticket: int, result: Any, failure: tuple[str, str] | None = None, undo_step: str | None = None
-    ) -> None:
+        self,
+        ticket: int,
+        result: Any,
+        failure: tuple[str, str] | None = None,
+        undo_step: str | None = None,
+        notes: list[str] = ...,
+    ) -> str | None:
         """Answer a request with a value of plain types, bytes included.
 
-        A value that cannot be sent is answered `bad_result`.
+        A value that has no JSON form is answered `bad_result`. Of one that is too large for a frame comes back how
+        large it is, and what the limit is; the request is not answered then.
         failure: how and why a script did not end well, for the panel and the log.
         undo_step: the name of what holds its changes, for the log.
+        notes: for the log, `watch:` and an event that was refused, `left:` and a kind of what was left behind.
         """
 
     def fail(
@@ -84,8 +128,29 @@ class Server:
     def set_breakable(self, ticket: int, breakable: bool) -> None:
         """From now on, or no more, a cancel or a deadline breaks off what Blender renders for this request."""
 
+    def run_script(self, ticket: int, function: Callable[[], Any], watch: dict[str, Any]) -> Ended:
+        """Call the function of a running request's script, under the watchdog and the watch; how it ended.
+
+        To be called on the main thread. watch: what it may do: `level`, the guard's, and `folders`, those that it may
+        write to. Raises RuntimeError when a script runs already.
+        """
+
     def cancel(self, ticket: int) -> None:
         """Cancel a request, as the user in front of Blender."""
+
+    def asking(self) -> list[dict[str, Any]]:
+        """What the user is asked about, oldest first: ticket, client, session, label, name (of the script's file, or
+        empty), code, findings (as of a request), findings_omitted, seconds_left."""
+
+    def decide(self, ticket: int, decision: Literal["once", "session", "refuse"]) -> bool:
+        """The user has decided; returns whether they were still asked. `session` allows the client everything until it
+        is forgotten. Raises ValueError for another decision."""
+
+    def guard(self) -> Literal["trusted", "guarded", "ask", "locked"]:
+        """The guard's level."""
+
+    def limit(self, name: str) -> float:
+        """A limit as it is now, such as `max_checkpoints`. Raises ValueError for another name."""
 
     def interrupt(self) -> None:
         """End the current or next wait in `take` at once."""
@@ -111,6 +176,9 @@ class Server:
 def main_methods() -> list[tuple[str, str]]:
     """The methods that the shell must have a function for, with their effects."""
 
+def guard_levels() -> list[str]:
+    """The guard's levels, the laxest first."""
+
 def capture_break_handler() -> bool:
     """Remember Blender's own handler of SIGINT, which breaks a headless render off; whether there is one.
 
@@ -121,6 +189,12 @@ def break_on_signal(number: int) -> bool:
     """Have a signal that Python handles break the running headless render off too, after which Python sees it.
 
     To be called after `signal.signal`, which undoes it. False where there is no way to break a render off.
+    """
+
+def answer_interrupt() -> bool:
+    """Whether the watchdog alone has sent the SIGINT that Python handles now, and it is dealt with.
+
+    For the handler of SIGINT. Raises KeyboardInterrupt where it is to stop the script here and now.
     """
 
 def limits() -> list[tuple[str, str, float, float, float, str, str]]:
@@ -135,25 +209,47 @@ class ClientError(Exception):
     args: tuple[str, str, dict[str, Any]]
 
 @final
+class Blob:
+    """The bytes behind a reply's JSON, read-only: `memoryview(blob)` and numpy read them without a copy."""
+
+    def __len__(self) -> int: ...
+    def __buffer__(self, flags: int, /) -> memoryview: ...
+
+@final
+class Canceller:
+    """Ends a wait from another thread: the request is cancelled, and its answer waited for as after Ctrl-C."""
+
+    def __new__(cls) -> Canceller: ...
+    def cancel(self) -> None:
+        """End the wait; a second time, do not wait for the answer either."""
+
+@final
 class Client:
-    """A connection to one Blender. Threads may share it; their calls go one after the other."""
+    """A client of one Blender, for as many threads as share it: it has up to 8 connections (`pool_size`), and finds
+    Blender again after a restart."""
 
     @staticmethod
     def connect(
-        instance: int | str | PathLike[str] | None = None, *, timeout: float = 5.0, name: str = "python"
+        instance: int | str | PathLike[str] | None = None,
+        *,
+        timeout: float = 5.0,
+        name: str = "python",
+        attempts: int | None = None,
     ) -> Client:
-        """Connect to the running Blender with this pid, port or open file; to the only one when none is named."""
+        """Connect to the running Blender with this pid, port or open file; to the only one when none is named.
+
+        attempts: at one call, where repeating it is safe; the setting `retry_attempts` when None.
+        """
 
     @property
     def server(self) -> dict[str, Any]:
-        """Who is on the other side."""
+        """Who is on the other side; after a restart of Blender, who was reached last."""
 
     def call(
         self,
         method: str,
         params: dict[str, Any],
         *,
-        blob: bytes | bytearray | None = None,
         timeout: float | None = None,
         label: str | None = None,
         effect: Literal["read", "write"] | None = None,
@@ -161,7 +257,8 @@ class Client:
         idempotency_key: str | None = None,
         max_age: float | None = None,
         listener: Callable[..., None] | None = None,
-    ) -> tuple[dict[str, Any], bytes, tuple[int, bool] | None]:
+        canceller: Canceller | None = None,
+    ) -> tuple[dict[str, Any], Blob, tuple[int, bool] | None]:
         """Call a method: its result, the bytes that `$blob` members of the result point into, and of a kept result its
         age in milliseconds and whether the scene has moved since.
 
@@ -169,7 +266,8 @@ class Client:
         """
 
     def close(self) -> None:
-        """Close the connection; after a call in another thread, if one is under way. Idempotent."""
+        """Close the connections, once the calls of other threads have ended; at the latest after the setting
+        `shutdown_s`. Idempotent. Raises what a signal handler raises meanwhile."""
 
 def servers() -> list[dict[str, Any]]:
     """The running Blenders of this user."""

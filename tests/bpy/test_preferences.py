@@ -94,6 +94,18 @@ def test_the_server_takes_whatever_the_page_allows(page: Any, tmp_path: Path) ->
         start(page, tmp_path)
 
 
+def test_the_levels_of_the_guard_are_the_servers(page: Any, tmp_path: Path) -> None:
+    """Each does what it says from the next start on; unset it is the server's default, which the page shows."""
+    assert [name for name, _, _ in page.GUARD_LEVELS] == native.guard_levels()
+    arguments = {"port": 0, "runtime_dir": str(tmp_path), "log": False}
+    for level in [None, *native.guard_levels()]:
+        if level is not None:
+            page.get().guard_level = level
+        server = native.Server(page.server_settings(), arguments=arguments, blender="5.2.2", window=False, file="")
+        assert server.guard() == page.get().guard_level
+        server.stop()
+
+
 def test_without_the_native_part_the_page_is_there_and_says_why(page_without_native: Any) -> None:
     """The user can still read what to do, and set the rest."""
     page = page_without_native

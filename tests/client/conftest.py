@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+import spindle
 
 
 @pytest.fixture
@@ -34,3 +35,11 @@ def start(folder: Path) -> Iterator[Callable[[str], int]]:
     for process in processes:
         process.kill()
         process.communicate()
+
+
+@pytest.fixture
+def blender(start: Callable[[str], int]) -> Iterator[spindle.Blender]:
+    """A connection to the only server."""
+    start("/models/chair.blend")
+    with spindle.connect() as connected:
+        yield connected

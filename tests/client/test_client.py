@@ -1,29 +1,22 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The Python client against a real server."""
 
+import gc
 import math
 import os
 import signal
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy
 import pytest
 import spindle
-from spindle import _blobs, errors
+from spindle import _blobs, _transport, errors
 from spindle._native import native
 
 Start = Callable[[str], int]
-
-
-@pytest.fixture
-def blender(start: Start) -> Iterator[spindle.Blender]:
-    """A connection to the only server."""
-    start("/models/chair.blend")
-    with spindle.connect() as connected:
-        yield connected
 
 
 def test_without_a_server(folder: Path) -> None:
@@ -32,6 +25,19 @@ def test_without_a_server(folder: Path) -> None:
     assert caught.value.kind == "no_server" and caught.value.started is False
     assert isinstance(caught.value, ConnectionError)
     assert spindle.servers() == []
+
+
+@pytest.mark.parametrize("wrong", [{"attempts": 0}, {"timeout": 1e9}, {"timeout": -1}, {"name": "a\nb"}])
+def test_settings_that_cannot_be(folder: Path, wrong: dict[str, object]) -> None:
+    with pytest.raises(errors.InvalidCall):
+        spindle.connect(**wrong)  # type: ignore[arg-type]
+
+
+def test_settings_of_the_environment(start: Start, monkeypatch: pytest.MonkeyPatch) -> None:
+    start("")
+    monkeypatch.setenv("SPINDLE_CLIENT_POOL_SIZE", "many")
+    with pytest.raises(errors.InvalidCall, match="pool_size in the environment"):
+        spindle.connect()
 
 
 def test_one_of_several(start: Start) -> None:
@@ -100,6 +106,25 @@ def test_arrays_and_bytes(blender: spindle.Blender) -> None:
     assert bytes(value["raw"]) == b"abc" and value["n"] == 7
 
 
+def test_arrays_are_not_copied(blender: spindle.Blender, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Both arrays lie in the bytes that were received, which stay as long as one of them does."""
+    received: list[memoryview] = []
+    unpack = _blobs.unpack
+    monkeypatch.setattr(_transport, "unpack", lambda result, blob: received.append(blob) or unpack(result, blob))
+    points = numpy.arange(3000, dtype="<f4").reshape(1000, 3)
+    value = blender.run("1", a=points, b=points + 1).value
+
+    def address(array: object) -> int:
+        return numpy.asarray(array).__array_interface__["data"][0]
+
+    assert address(value["a"]) == address(received[0])
+    assert address(value["b"]) == address(received[0]) + points.nbytes
+    assert not value["a"].flags.writeable and isinstance(received.pop().obj, native.Blob)
+    del value["a"]
+    gc.collect()
+    numpy.testing.assert_array_equal(value["b"], points + 1)
+
+
 def test_arrays_without_numpy(blender: spindle.Blender, monkeypatch: pytest.MonkeyPatch) -> None:
     points = numpy.arange(6, dtype="<f4").reshape(2, 3)
     monkeypatch.setattr(_blobs, "numpy", None)
@@ -160,6 +185,34 @@ def test_ctrl_c_ends_a_wait(blender: spindle.Blender) -> None:
     assert blender.run("1", n=1).value == {"n": 1}
 
 
+@pytest.mark.parametrize(("presses", "least", "most"), [(1, 2.0, 3.5), (2, 0.0, 2.0)])
+def test_a_second_ctrl_c_leaves(blender: spindle.Blender, presses: int, least: float, most: float) -> None:
+    """The first cancels, and waits 2 s for a script that does not listen; the second does not wait."""
+    for press in range(presses):
+        threading.Timer(0.3 + 0.4 * press, os.kill, (os.getpid(), signal.SIGINT)).start()
+    start = time.monotonic()
+    with pytest.raises(KeyboardInterrupt):
+        blender.run("deaf")
+    assert least <= time.monotonic() - start - 0.3 < most
+
+
+def test_ctrl_c_cancels_in_blender(blender: spindle.Blender) -> None:
+    """A loop without an end has ended once KeyboardInterrupt is here."""
+    threading.Timer(0.3, os.kill, (os.getpid(), signal.SIGINT)).start()
+    with pytest.raises(KeyboardInterrupt):
+        blender.run("loop")
+    assert blender.call("health")["running"] == []
+
+
+def test_a_listener_that_raises_ends_the_wait(blender: spindle.Blender) -> None:
+    def refuse(_stream: str, _text: str) -> None:
+        raise LookupError("enough")
+
+    with pytest.raises(LookupError, match="enough"):
+        blender.run("loop", on_output=refuse)
+    assert blender.run("1", n=1).value == {"n": 1}
+
+
 def test_ctrl_c_while_another_thread_has_the_connection(blender: spindle.Blender) -> None:
     waiting = threading.Thread(target=blender.run, args=("sleep",))
     waiting.start()
@@ -171,13 +224,10 @@ def test_ctrl_c_while_another_thread_has_the_connection(blender: spindle.Blender
 
 
 def test_a_signal_handler_does_not_wait_for_its_own_thread(blender: spindle.Blender) -> None:
-    failures: list[Exception] = []
+    replies: list[object] = []
 
     def handler(_signal: int, _frame: object) -> None:
-        try:
-            blender.call("ping")
-        except errors.InvalidCall as error:
-            failures.append(error)
+        replies.append(blender.call("ping"))
 
     previous = signal.signal(signal.SIGUSR1, handler)
     try:
@@ -185,26 +235,38 @@ def test_a_signal_handler_does_not_wait_for_its_own_thread(blender: spindle.Blen
         blender.run("sleep")
     finally:
         signal.signal(signal.SIGUSR1, previous)
-    assert len(failures) == 1 and "signal handler" in str(failures[0])
+    assert replies == [{"pong": True}]
 
 
 def test_a_closed_client(blender: spindle.Blender) -> None:
     blender.close()
     blender.close()
-    with pytest.raises(errors.InvalidCall, match="closed"):
+    with pytest.raises(errors.InvalidCall, match="shut down"):
         blender.call("ping")
 
 
 def test_a_server_that_dies(start: Start) -> None:
     pid = start("")
-    blender = spindle.connect(pid)
+    blender = spindle.connect(pid, attempts=1)
     threading.Timer(0.3, os.kill, (pid, signal.SIGKILL)).start()
     with pytest.raises(errors.Disconnected) as caught:
         blender.run("sleep")
     assert caught.value.started is None
-    with pytest.raises(errors.Disconnected) as again:
+    with pytest.raises(errors.NoConnection) as again:
         blender.run("1")
     assert again.value.started is False
+
+
+def test_a_server_that_is_started_again(start: Start) -> None:
+    """The client finds Blender again, and what may have run is not sent a second time."""
+    pid = start("/models/chair.blend")
+    blender = spindle.connect("chair")
+    threading.Timer(0.3, os.kill, (pid, signal.SIGKILL)).start()
+    with pytest.raises(errors.Disconnected, match="may have run") as caught:
+        blender.run("sleep")
+    assert caught.value.started is None
+    again = start("/models/chair.blend")
+    assert blender.run("1", n=1).value == {"n": 1} and blender.server.pid == again
 
 
 def test_a_call_to_oneself(folder: Path) -> None:

@@ -21,9 +21,9 @@ SERVE = (
 class Headless:
     """The process; `runtime_dir` is where its server leaves its instance file."""
 
-    def __init__(self, runtime_dir: Path) -> None:
+    def __init__(self, runtime_dir: Path, *arguments: str) -> None:
         self.runtime_dir = runtime_dir
-        command = [sys.executable, "-c", SERVE, STAGE, "--port", "0"]
+        command = [sys.executable, "-c", SERVE, STAGE, "--port", "0", *arguments]
         environment = {
             **os.environ,
             "SPINDLE_RUNTIME_DIR": str(runtime_dir),
@@ -36,7 +36,7 @@ class Headless:
 
     def connect(self, name: str = "test") -> spindle.Blender:
         """A client of its own connection."""
-        return spindle.connect(self.process.pid, name=name)
+        return spindle.connect(self.process.pid, name=name, attempts=1)
 
     def close(self) -> None:
         """End the process whatever its state."""
@@ -48,6 +48,14 @@ class Headless:
 def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Headless]:
     """One Blender for the tests of a file that leave it as it was."""
     running = Headless(tmp_path_factory.mktemp("runtime", numbered=True))
+    yield running
+    running.close()
+
+
+@pytest.fixture(scope="module")
+def trusting(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Headless]:
+    """The same, which runs what the guard would refuse."""
+    running = Headless(tmp_path_factory.mktemp("runtime", numbered=True), "--guard-level", "trusted")
     yield running
     running.close()
 

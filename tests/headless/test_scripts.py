@@ -100,12 +100,15 @@ HOSTILE = [
 
 
 @pytest.mark.parametrize("code", HOSTILE)
-def test_hostile_scripts_hurt_only_themselves(blender: spindle.Blender, shared: Any, code: str) -> None:
-    assert blender.run(code).status == "ok"
-    assert blender.run("1 + 1").value == 2
-    blender.run("import sys; sys.setrecursionlimit(1000)")
-    with shared.connect("another") as other:
-        assert other.call("scene.get")["name"] == "Scene"
+def test_hostile_scripts_hurt_only_themselves(trusting: Any, monkeypatch: pytest.MonkeyPatch, code: str) -> None:
+    monkeypatch.setenv("SPINDLE_RUNTIME_DIR", str(trusting.runtime_dir))
+    with trusting.connect() as blender:
+        blender.call("file.new", {"discard_changes": True})
+        assert blender.run(code).status == "ok"
+        assert blender.run("1 + 1").value == 2
+        blender.run("import sys; sys.setrecursionlimit(1000)")
+        with trusting.connect("another") as other:
+            assert other.call("scene.get")["name"] == "Scene"
 
 
 def test_nothing_is_kept_between_runs(blender: spindle.Blender) -> None:

@@ -25,6 +25,9 @@ class Request:
     session: int = 0
     label: str = ""
     claimed_effect: str | None = None
+    guard: str = "guarded"
+    findings: list[dict[str, Any]] = field(default_factory=list)
+    unreadable: bool = False
 
 
 class Server:
@@ -40,8 +43,11 @@ class Server:
     def take(self, timeout: float) -> Request | None:
         return self.waiting.pop(0) if self.waiting else None
 
-    def reply(self, ticket: int, result: Any, failure: Any = None, undo_step: str | None = None) -> None:
+    def reply(self, ticket: int, result: Any, failure: Any, undo_step: str | None, notes: list[str]) -> str | None:
+        if isinstance(result, dict) and result.get("value") == "large":
+            return "it is large"
         self.answers.append((ticket, "ok", result))
+        return None
 
     def touch(self) -> None:
         self.touched += 1
@@ -124,6 +130,19 @@ def test_failures_are_answers(error: BaseException, kind: str, started: bool | N
     server = Server(Request(1, "a.b"), Request(2, "a.b"))
     dispatcher(server, raises(error))[0].step(0, 1)
     assert server.answers == [(1, kind, started), (2, kind, started)]
+
+
+def test_a_result_that_is_too_large_is_made_lighter_or_is_an_error() -> None:
+    def command(turn: Any, lightens: bool) -> dict[str, Any]:
+        result = {"value": "large"}
+        if lightens:
+            turn.lighten = lambda reason: result.update(value=reason)
+        return result
+
+    rows = [Request(number, "a.b", params={"lightens": lightens}) for number, lightens in enumerate((True, False))]
+    server = Server(*rows)
+    dispatcher(server, command)[0].step(0, 1)
+    assert server.answers == [(0, "ok", {"value": "it is large"}), (1, "bad_result", True)]
 
 
 def test_a_write_gets_its_undo_step_also_where_it_failed_half_way() -> None:

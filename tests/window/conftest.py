@@ -69,12 +69,24 @@ def installation(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPa
 
 @pytest.fixture
 def blender(
-    installation: Installation, display: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    request: pytest.FixtureRequest,
+    installation: Installation,
+    display: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> Iterator[RunningBlender]:
-    """A new Blender with a window, the default scene, and Spindle switched on; `spindle` here finds only it."""
+    """A new Blender with a window, the default scene, and Spindle switched on; `spindle` here finds only it.
+
+    Its guard is as strict as the test's mark `guard_level` says, by default as users have it.
+    """
+    level = request.node.get_closest_marker("guard_level")
+    if level is not None:
+        monkeypatch.setenv("SPINDLE_GUARD_LEVEL", level.args[0])
     resources = shutil.copytree(installation.resources, tmp_path / "resources")
     environment = {"DISPLAY": display, "BLENDER_USER_RESOURCES": str(resources), **software_gl()}
     window = ["--gpu-backend", "opengl", "-noaudio", "--window-geometry", "0", "0", "1280", "800"]
+    # Tests press buttons and keys by events of their own.
+    window.append("--enable-event-simulate")
     running = RunningBlender(installation.name, [installation.blender, *window], environment, tmp_path)
     monkeypatch.setenv("SPINDLE_RUNTIME_DIR", str(running.runtime_dir))
     try:

@@ -67,7 +67,7 @@ class RunningBlender:
 
     def connect(self) -> spindle.Blender:
         """A client of its own connection. The test's own SPINDLE_RUNTIME_DIR must be `runtime_dir`."""
-        return spindle.connect(self.process.pid, name="test")
+        return spindle.connect(self.process.pid, name="test", attempts=1)
 
     def inside(self, code: str, timeout: float = DEADLINE_S) -> Any:
         """Run code in Blender as a user's click would, apart from Spindle; what it left in `result`."""

@@ -1,15 +1,25 @@
 //! What can be asked for on the command line.
+//!
+//! - [`blender`]: of Blenders as processes, which start, stop, and are looked at;
+//! - [`scene`]: of what is in a scene, and of pictures of it.
+
+mod blender;
+mod scene;
 
 use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args as Group, Parser, Subcommand};
+use clap_complete::Shell;
 use serde_json::Value;
 use spindle_client::Selector;
 
+pub use self::blender::{Doctor, Start, Stop};
+pub use self::scene::{FrameRange, Get, Objects, Render, Shot};
+
 /// Drive a running Blender.
 #[derive(Debug, Parser)]
-#[command(name = "spindle", version, propagate_version = true, after_help = EXIT_STATUS)]
+#[command(name = "spindle", version, propagate_version = true, after_help = EXAMPLES, after_long_help = LONG_HELP)]
 pub struct Args {
     /// Which Blender, when several run: its process id, its port, or the name of its open file
     #[arg(long, short, global = true, value_name = "PID|PORT|FILE", env = "SPINDLE_INSTANCE")]
@@ -28,42 +38,105 @@ pub struct Args {
     pub command: Command,
 }
 
-const EXIT_STATUS: &str = "Exit status: 0 done; 1 the script or the request failed, or Blender is unhealthy; \
-                           2 no connection to Blender; 64 the command line is wrong.";
+const EXAMPLES: &str = "\
+Examples:
+  spindle start --headless           start a Blender that serves
+  spindle run -c 'bpy.ops.mesh.primitive_monkey_add()'
+  spindle render --out monkey.png
+  spindle stop
+
+`spindle doctor` finds out why a connection does not work. `spindle --help` tells the exit statuses and variables.";
+
+const LONG_HELP: &str = "\
+Examples:
+  spindle start --headless           start a Blender that serves
+  spindle run -c 'bpy.ops.mesh.primitive_monkey_add()'
+  spindle render --out monkey.png
+  spindle stop
+
+Exit status:
+  0    done
+  1    the script or the request failed, or Blender is unhealthy
+  2    no connection to Blender: `spindle doctor` says why
+  64   the command line is wrong
+  130  interrupted by Ctrl-C or SIGTERM: the request was told to stop; a second one does not wait for that
+
+Variables:
+  SPINDLE_INSTANCE     the same as --instance
+  SPINDLE_CLIENT_ID    the same as --client-id
+  SPINDLE_BLENDER      the Blender that `start` starts
+  SPINDLE_RUNTIME_DIR  where running Blenders are found
+  SPINDLE_LOG_DIR      where the request log is
+  NO_COLOR             no colours, whatever the terminal";
 
 /// What to do.
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// List the running Blenders
+    /// List the running Blenders, and what each does
+    #[command(after_help = "Example: spindle ls --json | jq '.[].port'")]
     Ls,
+    /// Start a Blender that serves, and wait until it answers
+    Start(Start),
+    /// Stop a Blender in order
+    Stop(Stop),
+    /// Find out why a connection does not work, and what to do about it
+    Doctor(Doctor),
     /// Ask for a sign of life, whatever Blender does
+    #[command(after_help = "Example: spindle ping --instance chair.blend")]
     Ping,
     /// Tell what Blender does, how much waits, and whether all is well
+    #[command(after_help = "Example: spindle health || echo 'Blender stands still'")]
     Health,
     /// Watch Blender: what it does, how busy it is, who asks, and what waits
     Top(Top),
     /// Run a Python script in Blender
     Run(Run),
+    /// Tell what the guard finds in scripts, without running them; needs no running Blender
+    Check(Check),
     /// List the server's limits, their ranges, and where their values come from
+    #[command(after_help = "Example: spindle limits | grep script")]
     Limits,
     /// Describe the open scene
+    #[command(after_help = "Example: spindle scene --json | jq .camera")]
     Scene,
-    /// Save a picture of the 3D viewport as PNG
+    /// List the scene's objects
+    Objects(Objects),
+    /// Tell about an object, or read any property of any data-block
+    Get(Get),
+    /// Show a picture of the 3D viewport, or save it as PNG
     Shot(Shot),
+    /// Render a picture or an animation into PNG files
+    Render(Render),
     /// Call any method
     Call(Call),
     /// Look after requests that were sent with --detach
     Job(Job),
     /// Show what Blender was asked to do; needs no running Blender
     Log(Log),
+    /// Print a script that completes commands in a shell
+    #[command(after_help = "Example: spindle completions bash > ~/.local/share/bash-completion/completions/spindle")]
+    Completions {
+        /// For which shell
+        shell: Shell,
+    },
+    /// Print the manual page, or write one for each command into a folder
+    #[command(after_help = "Example: spindle man | man -l -, or spindle man ~/.local/share/man/man1")]
+    Man {
+        /// The folder for the pages
+        dir: Option<PathBuf>,
+    },
 }
 
 /// A script, and its arguments.
 #[derive(Debug, Group)]
-#[command(after_help = "Example: spindle run -c 'len(bpy.data.objects)'")]
+#[command(
+    after_help = "Examples:\n  spindle run -c 'len(bpy.data.objects)'\n  spindle run build.py --arg size=2.5 --arg 'names=[\"a\", \"b\"]'\n  \
+                  spindle run --timeout 30 --label 'Raise the roof' < raise.py\n\n\
+                  Ctrl-C stops the script where it can be stopped, and waits 2 s for its end; a second one leaves."
+)]
 pub struct Run {
-    /// The script's file; - reads standard input
-    #[arg(required_unless_present = "code", conflicts_with = "code")]
+    /// The script's file; - reads standard input, as it is by default where that is no terminal
+    #[arg(conflicts_with = "code")]
     pub file: Option<PathBuf>,
     /// The script itself; the value of its last expression is printed
     #[arg(short = 'c', value_name = "CODE")]
@@ -71,35 +144,37 @@ pub struct Run {
     /// An entry of the script's dictionary `args`, as JSON or as plain text; may be repeated
     #[arg(long = "arg", value_name = "KEY=VALUE", value_parser = key_value)]
     pub args: Vec<(String, Value)>,
+    /// What people read in the undo history, the panel and the log
+    #[arg(long)]
+    pub label: Option<String>,
+    /// Save a copy of the open file first, to which `spindle call edit.restore` returns
+    #[arg(long)]
+    pub checkpoint: bool,
     /// Print a job's id at once, and do not wait for the script; see `spindle job`
     #[arg(long)]
     pub detach: bool,
 }
 
+/// Which scripts.
+#[derive(Debug, Group)]
+#[command(after_help = "Example: spindle check *.py\n\n\
+                  Exit status: 0 every script would run at the level `guarded`; 1 one would be refused; 2 one cannot \
+                        be read; 64 the command line is wrong.")]
+pub struct Check {
+    /// The scripts' files; - reads standard input
+    #[arg(required = true)]
+    pub files: Vec<PathBuf>,
+}
+
 /// How to watch.
 #[derive(Debug, Group)]
-#[command(after_help = "Keys: q quits, p pauses. Where the output is no terminal, one look is printed.")]
+#[command(
+    after_help = "Example: spindle top --interval 5\n\nKeys: q quits, p pauses. Where the output is no terminal, one look is printed."
+)]
 pub struct Top {
     /// From one look to the next
     #[arg(long, value_name = "SECONDS", default_value = "1", value_parser = interval)]
     pub interval: Duration,
-}
-
-/// Where the picture goes, and what it shows.
-#[derive(Debug, Group)]
-pub struct Shot {
-    /// The file; - writes to standard output
-    #[arg(default_value = "shot.png")]
-    pub out: PathBuf,
-    /// Pixels
-    #[arg(long)]
-    pub width: Option<u32>,
-    /// Pixels
-    #[arg(long)]
-    pub height: Option<u32>,
-    /// Look through the active camera
-    #[arg(long)]
-    pub camera: bool,
 }
 
 /// A method and its parameters.
@@ -163,6 +238,7 @@ pub struct JobResult {
 
 /// Which lines of the request log.
 #[derive(Debug, Group)]
+#[command(after_help = "Example: spindle log --failed -n 10")]
 pub struct Log {
     /// Go on with the lines that come
     #[arg(long, short)]

@@ -151,7 +151,7 @@ impl Display {
             return Ok(());
         };
         // A line as wide as the terminal would wrap.
-        let line = text::head(&text::progress(progress), usize::from(columns()).saturating_sub(1));
+        let line = text::progress_line(progress, usize::from(columns()).saturating_sub(1));
         self.drawn = true;
         queue!(self.err, MoveToColumn(0), Clear(ClearType::UntilNewLine))?;
         write!(self.err, "{line}")?;

@@ -31,6 +31,11 @@ impl Output {
         writeln!(anstream::stdout(), "{text}")
     }
 
+    /// The same on standard error.
+    pub fn styled_error_line(&mut self, text: &str) -> io::Result<()> {
+        writeln!(anstream::stderr(), "{text}")
+    }
+
     /// Wait. When nobody reads standard output any more it ends at once with an error, as writing would.
     #[cfg(unix)]
     pub fn pause(&mut self, duration: Duration) -> io::Result<()> {

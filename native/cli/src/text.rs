@@ -4,6 +4,9 @@ use spindle_protocol::methods::control::{HealthReport, Running, State};
 use spindle_protocol::notification::Progress;
 use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
+/// The columns of a bar in a line of progress.
+const BAR: usize = 24;
+
 /// In one line, and without what a terminal would obey: control characters, and those that reorder the text around
 /// them, are written as escapes.
 pub fn plain(text: &str) -> String {
@@ -80,6 +83,19 @@ pub fn progress(progress: &Progress) -> String {
     parts.push(format!("{}{of}", round(*done)));
     parts.extend(Some(plain(message)).filter(|message| !message.is_empty()));
     parts.join(", ")
+}
+
+/// The same in one line of a terminal, with a bar where there is room for one.
+pub fn progress_line(told: &Progress, columns: usize) -> String {
+    let words = progress(told);
+    let drawn = share(told).filter(|_| columns >= 2 * BAR).map(|share| format!("{} {words}", bar(share, BAR)));
+    head(&drawn.unwrap_or(words), columns)
+}
+
+/// A share from 0 to 1 as a bar.
+pub fn bar(share: f64, columns: usize) -> String {
+    let done = (share * columns as f64).round() as usize;
+    "█".repeat(done) + &"░".repeat(columns - done)
 }
 
 /// A request, by its method and its label.
@@ -164,5 +180,9 @@ mod tests {
         for ((done, total, message), expected) in rows {
             assert_eq!(progress(&Progress { done, total, message: message.to_owned() }), expected);
         }
+        let half = Progress { done: 1.0, total: Some(2.0), message: "half".to_owned() };
+        assert_eq!(progress_line(&half, 47), "50 %, 1 of 2, half");
+        assert_eq!(progress_line(&half, 48), format!("{}{} 50 %, 1 of 2, half", "█".repeat(12), "░".repeat(12)));
+        assert_eq!(progress_line(&Progress { total: None, ..half }, 48), "1, half");
     }
 }

@@ -10,20 +10,22 @@ use serde_json::{Value, json};
 use spindle_core::handle::{BlenderFacts, Handle};
 use spindle_core::limits::TABLE;
 use spindle_core::settings::Settings;
-use support::{Blender, PNG, command, spindle, told};
+use support::{Blender, PNG, command, eventually, spindle, told};
 
 #[test]
 fn without_a_blender() {
     let folder = tempfile::tempdir().expect("a folder");
     let (status, out, err) = spindle(folder.path(), &["ping"]);
     assert_eq!((status, out.as_str()), (2, ""));
-    assert!(err.contains("start Blender with Spindle enabled") && err.lines().count() == 1, "{err}");
+    assert!(err.contains("start Blender with Spindle enabled") && err.contains("spindle doctor"), "{err}");
+    assert_eq!(err.lines().count(), 2, "{err}");
     let (status, out, _) = spindle(folder.path(), &["ping", "--json"]);
     let error: Value = serde_json::from_str(&out).expect("JSON");
     assert_eq!((status, &error["error"]["kind"]), (2, &json!("no_server")));
     assert_eq!(spindle(folder.path(), &["ls", "--json"]), (0, "[]\n".to_owned(), String::new()));
     assert_eq!(spindle(folder.path(), &["dance"]).0, 64);
     assert_eq!(spindle(folder.path(), &["run", "absent.py"]).0, 64);
+    assert_eq!(spindle(folder.path(), &["run"]).0, 64, "nothing on standard input");
     assert_eq!(spindle(folder.path(), &["call", "scene.get", "{"]).0, 64);
 }
 
@@ -38,7 +40,10 @@ fn scripts() {
     assert_eq!(spindle(&["run", "ok.py"]), (0, "out\n".to_owned(), "err\n".to_owned()));
     let (status, out, err) = spindle(&["run", "-c", "fail"]);
     assert_eq!((status, out.as_str()), (1, "out\n"));
-    assert_eq!(err, "err\nTraceback (most recent call last):\nValueError: no\n");
+    assert_eq!(
+        err,
+        "err\nTraceback (most recent call last):\n  File \"<spindle>\", line 1, in <module>\n    fail\n    ^\nValueError: no\n"
+    );
     let (status, out, err) = spindle(&["run", "-c", "fail", "--json"]);
     let result: Value = serde_json::from_str(&out).expect("JSON");
     assert_eq!((status, &result["exception"]["type"], err.as_str()), (1, &json!("ValueError"), ""));
@@ -48,14 +53,20 @@ fn scripts() {
 fn a_script_on_standard_input() {
     let folder = tempfile::tempdir().expect("a folder");
     let _blender = Blender::start(folder.path(), "");
-    let mut child = command(folder.path(), &["run", "-"])
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .expect("it runs");
-    child.stdin.take().expect("piped").write_all(b"fail").expect("it reads");
-    assert_eq!(told(child.wait_with_output().expect("it ends")).0, 1);
+    for arguments in [["run", "-"].as_slice(), &["run"]] {
+        let mut child = command(folder.path(), arguments)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("it runs");
+        child.stdin.take().expect("piped").write_all(b"fail").expect("it reads");
+        assert_eq!(told(child.wait_with_output().expect("it ends")).0, 1);
+    }
+    let run = ["run", "-c", "live", "--label", "Raise the roof", "--detach"];
+    assert_eq!(spindle(folder.path(), &run).0, 0);
+    let jobs = spindle(folder.path(), &["job", "ls"]).1;
+    assert!(jobs.contains("script.run \"Raise the roof\""), "{jobs}");
 }
 
 #[test]
@@ -76,7 +87,13 @@ fn one_of_two() {
     assert_eq!(out.lines().count(), 3, "{out}");
     assert!(out.contains("/m/table.blend") && out.contains("headless"), "{out}");
     let (_, out, _) = spindle(&["ls", "--json"]);
-    assert_eq!(serde_json::from_str::<Vec<Value>>(&out).expect("JSON").len(), 2);
+    let listed = serde_json::from_str::<Vec<Value>>(&out).expect("JSON");
+    let states: Vec<&Value> = listed.iter().map(|listed| &listed["state"]).collect();
+    assert_eq!(states, [&json!("idle"), &json!("idle")]);
+    // What one is at shows without that it is disturbed.
+    let job = spindle(&["-i", "chair", "run", "-c", "live", "--detach"]).1;
+    eventually("it is busy", || spindle(&["ls"]).1.contains("busy for") && spindle(&["ls"]).1.contains("idle"));
+    assert_eq!(spindle(&["-i", "chair", "job", "cancel", job.trim_end()]).0, 0);
     assert!(!out.contains("token"), "SECRETS: {out}");
 }
 

@@ -2,11 +2,13 @@
 
 use std::collections::HashMap;
 use std::fmt;
+use std::io;
 use std::time::{Duration, Instant};
 
 use serde::de::DeserializeOwned;
 use serde_json::value::RawValue;
 use spindle_protocol::envelope::{Cached, Incoming, RequestId};
+use spindle_protocol::error::Started;
 use spindle_protocol::frame::Frame;
 use spindle_protocol::hello::Welcome;
 use spindle_protocol::instance::Instance;
@@ -21,8 +23,8 @@ use crate::handshake::{HELLO_ID, shake_hands};
 use crate::request::{self, Listener, Notice, Options};
 use crate::wire::{Halt, Settings, Wire};
 
-/// After an interrupt, how long the answer to the cancelled request is waited for.
-const FAREWELL: Duration = Duration::from_secs(2);
+/// Frames that are looked at without being waited for; more than that is a flood.
+const LEFTOVERS: usize = 64;
 
 /// The answer to a request.
 #[derive(Clone, Debug)]
@@ -83,6 +85,8 @@ pub struct Connection {
     welcome: Welcome,
     last_id: u64,
     in_flight: HashMap<u64, Slot>,
+    grace: Duration,
+    farewell: Duration,
 }
 
 impl fmt::Debug for Connection {
@@ -99,11 +103,20 @@ impl Connection {
     pub fn open(instance: &Instance, settings: &Settings) -> Result<Connection, Error> {
         settings.check()?;
         let until = Instant::now() + settings.connect;
-        let mut wire = Wire::connect(instance.port, settings)?;
+        let mut wire = Wire::connect(instance.port, settings, until)?;
         let welcome = shake_hands(&mut wire, instance, settings, until)?;
         wire.trust();
         let server = Server::from(instance);
-        Ok(Connection { wire: Some(wire), server, welcome, last_id: HELLO_ID, in_flight: HashMap::new() })
+        let Settings { grace, farewell, .. } = *settings;
+        Ok(Connection {
+            wire: Some(wire),
+            server,
+            welcome,
+            last_id: HELLO_ID,
+            in_flight: HashMap::new(),
+            grace,
+            farewell,
+        })
     }
 
     /// Who is on the other side.
@@ -120,6 +133,35 @@ impl Connection {
     /// stream does.
     pub fn is_open(&self) -> bool {
         self.wire.is_some()
+    }
+
+    /// Whether every request has its reply, so that what comes next is for the next one.
+    pub fn is_quiet(&self) -> bool {
+        self.in_flight.is_empty()
+    }
+
+    /// Whether the server still holds its end, as far as that shows without asking it. Takes in what has come.
+    pub fn is_alive(&mut self) -> bool {
+        for _ in 0..LEFTOVERS {
+            let Some(wire) = &mut self.wire else { return false };
+            let sound = match wire.arrived() {
+                Ok(None) => return true,
+                Ok(Some(frame)) => self.file(frame).is_ok(),
+                Err(_) => false,
+            };
+            if !sound {
+                self.wire = None;
+            }
+        }
+        self.is_open()
+    }
+
+    /// Close the connection, where it matters whether that succeeds; else it is dropped.
+    ///
+    /// # Errors
+    /// What the system says. The socket is closed all the same.
+    pub fn close(self) -> io::Result<()> {
+        self.wire.map_or(Ok(()), Wire::close)
     }
 
     /// Whether the server runs in this very process.
@@ -160,7 +202,7 @@ impl Connection {
     /// `TimedOut` and `Disconnected` with `sent: false`.
     pub fn send(&mut self, method: &str, params: &RawValue, blob: &[u8], options: &Options) -> Result<Ticket, Error> {
         let wire_options = options.to_wire()?;
-        let patience = options.patience(method);
+        let patience = options.patience(method, self.grace);
         if options.on_main_thread && self.is_own_process() && !method::find(method).is_some_and(|m| m.is_control()) {
             return Err(Error::WouldDeadlock { method: method.to_owned() });
         }
@@ -228,7 +270,13 @@ impl Connection {
         match Incoming::parse(&json).map_err(|error| malformed(error.to_string(), &json))? {
             Incoming::Notification { method, params } => self.notice(&method, &params),
             // The server could not read what was sent, and says so before it closes.
-            Incoming::Reply { id: None, outcome: Err(error), .. } => Err(Error::Server(Box::new(error))),
+            Incoming::Reply { id: None, outcome: Err(mut error), .. } => {
+                // What it could not read may as well have come after a request that it has run.
+                if !self.is_quiet() {
+                    error.data.started = Started::Unknown;
+                }
+                Err(Error::Server(Box::new(error)))
+            }
             Incoming::Reply { id: Some(RequestId::Integer(id)), outcome, cached } => {
                 let outcome = match outcome {
                     Ok(result) if result.get().starts_with('{') => Ok(Reply { result, blob, cached }),
@@ -286,9 +334,9 @@ impl Connection {
     /// Cancel a request whose caller was interrupted, and see whether it is answered soon. A second
     /// interrupt ends this wait too.
     fn farewell(&mut self, ticket: &Ticket) -> bool {
-        let until = Instant::now() + FAREWELL;
+        let until = Instant::now() + self.farewell;
         let Ok(params) = request::to_raw(&CancelParams { id: ticket.id() }) else { return false };
-        let Ok(cancel) = self.send(Cancel::NAME, &params, &[], &Options::within(FAREWELL)) else { return false };
+        let Ok(cancel) = self.send(Cancel::NAME, &params, &[], &Options::within(self.farewell)) else { return false };
         self.in_flight.insert(cancel.id, Slot::Abandoned);
         self.receive_for(ticket, until).is_ok()
     }

@@ -252,8 +252,8 @@ fn state(instance: &Instance) -> State {
 
 fn greet(instance: &Instance) -> Result<Greeting, Error> {
     let settings = Settings { connect: PROBE, ..Settings::default() };
-    let mut wire = Wire::connect(instance.port, &settings)?;
-    handshake::greeting(&mut wire, instance.port, Instant::now() + PROBE)
+    let until = Instant::now() + PROBE;
+    handshake::greeting(&mut Wire::connect(instance.port, &settings, until)?, instance.port, until)
 }
 
 /// Whether there is a process with this id, where that can be told.

@@ -2,11 +2,14 @@
 //! each whether the request may have run.
 
 use std::fmt;
+use std::time::Duration;
 
 use serde_json::{Map, Value, json};
 use spindle_protocol::error::{Kind, Started, WireError};
+use spindle_protocol::finding::Finding;
 use spindle_protocol::frame::FrameError;
 use spindle_protocol::limits::PROTOCOL_VERSIONS;
+use spindle_protocol::methods::script::{RunResult, Status};
 use thiserror::Error;
 
 use crate::discovery::{Ignored, Server};
@@ -40,6 +43,42 @@ pub enum Error {
     /// The request or the choice of a server is wrong in itself; nothing was sent.
     #[error("{0}")]
     Invalid(String),
+    /// A setting cannot be used, so nothing was started (BUG-007).
+    #[error("the setting {key}{place} is {value}; {allowed}")]
+    Setting {
+        /// The setting's name.
+        key: String,
+        /// What it is, at most 100 characters.
+        value: String,
+        /// What it may be.
+        allowed: String,
+        /// Where it comes from, such as " in the file /home/ada/client.json"; empty for the program itself.
+        place: String,
+    },
+    /// The client was shut down; nothing was sent.
+    #[error("this client is shut down; nothing ran")]
+    ShutDown,
+    /// The breaker is open: so many attempts failed in a row that nothing is tried for a while.
+    #[error(
+        "nothing is tried for another {:.1} s, as {failures} attempts in a row failed, the last like this: {last}",
+        retry_after.as_secs_f64()
+    )]
+    BreakerOpen {
+        /// Attempts that failed in a row.
+        failures: u32,
+        /// What the last of them ended with.
+        last: String,
+        /// When one request will be let through to see.
+        retry_after: Duration,
+    },
+    /// All connections of the pool were in use until the deadline; nothing was sent.
+    #[error("none of the {size} connections became free within {:.1} s; nothing ran", waited.as_secs_f64())]
+    PoolTimedOut {
+        /// How many connections the pool may have.
+        size: usize,
+        /// How long was waited.
+        waited: Duration,
+    },
     /// The runtime folder cannot be read.
     #[error("the folder {folder} cannot be read: {reason}")]
     Folder {
@@ -149,6 +188,9 @@ pub enum Error {
     /// The server's answer is an error.
     #[error("{}", .0.message)]
     Server(Box<WireError>),
+    /// The script ran, and did not reach its end; the result has its output and its traceback.
+    #[error("{}", script_failed(.0))]
+    ScriptFailed(Box<RunResult>),
 }
 
 impl Error {
@@ -156,6 +198,10 @@ impl Error {
     pub fn kind(&self) -> &'static str {
         match self {
             Error::Invalid(_) => "invalid_call",
+            Error::Setting { .. } => "invalid_setting",
+            Error::ShutDown => "client_shut_down",
+            Error::BreakerOpen { .. } => "breaker_open",
+            Error::PoolTimedOut { .. } => "pool_timed_out",
             Error::Folder { .. } => "folder_unreadable",
             Error::NoServer { .. } => "no_server",
             Error::SeveralServers { .. } => "several_servers",
@@ -171,6 +217,33 @@ impl Error {
             Error::Malformed { .. } => "malformed_reply",
             Error::Interrupted { .. } => "interrupted",
             Error::Server(error) => error.data.kind.name(),
+            Error::ScriptFailed(_) => "script_failed",
+        }
+    }
+
+    /// The kind of the server's error, if it is one: `cancelled`, `busy`, `script_refused` and so on.
+    pub fn server_kind(&self) -> Option<Kind> {
+        match self {
+            Error::Server(error) => Some(error.data.kind),
+            _ => None,
+        }
+    }
+
+    /// Why the guard refused a script; empty for every other error.
+    pub fn findings(&self) -> Vec<Finding> {
+        let findings = self.details().remove("findings");
+        // A newer server may tell of findings in a form that this client does not know; the message holds the first.
+        findings.and_then(|findings| serde_json::from_value(findings).ok()).unwrap_or_default()
+    }
+
+    /// After how long a repeat may succeed, where that is known.
+    pub fn retry_after(&self) -> Option<Duration> {
+        match self {
+            Error::BreakerOpen { retry_after, .. } => Some(*retry_after),
+            Error::Server(error) => {
+                error.data.details.get("retry_after_ms").and_then(Value::as_u64).map(Duration::from_millis)
+            }
+            _ => None,
         }
     }
 
@@ -178,6 +251,7 @@ impl Error {
     pub fn started(&self) -> Started {
         match self {
             Error::Server(error) => error.data.started,
+            Error::ScriptFailed(_) => Started::Yes,
             Error::TimedOut { sent: true, .. }
             | Error::Disconnected { sent: true, .. }
             | Error::Interrupted { sent: true }
@@ -192,13 +266,24 @@ impl Error {
         match self {
             Error::Server(error) => error.data.retryable,
             Error::Connect { .. } | Error::TimedOut { .. } | Error::Disconnected { .. } => true,
+            Error::PoolTimedOut { .. } | Error::BreakerOpen { .. } => true,
             _ => false,
         }
     }
 
     /// Whether there was no usable connection, as opposed to a request that failed.
     pub fn is_connection_problem(&self) -> bool {
-        !matches!(self, Error::Server(_) | Error::Invalid(_) | Error::TooLarge(_) | Error::WouldDeadlock { .. })
+        !matches!(
+            self,
+            Error::Server(_)
+                | Error::ScriptFailed(_)
+                | Error::Invalid(_)
+                | Error::Setting { .. }
+                | Error::ShutDown
+                | Error::PoolTimedOut { .. }
+                | Error::TooLarge(_)
+                | Error::WouldDeadlock { .. }
+        )
     }
 
     /// What else is known, for programs.
@@ -210,6 +295,11 @@ impl Error {
             | Error::NotSpindle { port, .. }
             | Error::WrongServer { port, .. }
             | Error::BadToken { port } => json!({"port": port}),
+            Error::Setting { key, value, allowed, .. } => json!({"key": key, "value": value, "allowed": allowed}),
+            Error::BreakerOpen { failures, retry_after, .. } => {
+                json!({"failures": failures, "retry_after_ms": retry_after.as_millis() as u64})
+            }
+            Error::PoolTimedOut { size, waited } => json!({"size": size, "waited_ms": waited.as_millis() as u64}),
             Error::VersionMismatch { theirs } => json!({"server": theirs, "client": PROTOCOL_VERSIONS}),
             _ => return Map::new(),
         };
@@ -217,6 +307,15 @@ impl Error {
             Value::Object(map) => map,
             _ => Map::new(),
         }
+    }
+}
+
+fn script_failed(result: &RunResult) -> String {
+    match (result.status, &result.exception) {
+        (_, Some(exception)) => format!("the script raised {}: {}", exception.r#type, exception.message),
+        (Status::TimedOut, None) => "the script was stopped at its deadline".to_owned(),
+        (Status::Cancelled, None) => "the script was cancelled while it ran".to_owned(),
+        (status, None) => format!("the script ended as {status:?}"),
     }
 }
 

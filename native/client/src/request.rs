@@ -17,9 +17,8 @@ use crate::error::Error;
 /// The longest that anything is waited for: the longest deadline the protocol knows.
 const LONGEST: Duration = Duration::from_millis(DEADLINE_MS[1]);
 
-/// How much longer than the server's deadline the client waits, so that the server's own answer,
-/// which knows what ran, comes first.
-const GRACE: Duration = Duration::from_secs(5);
+/// The shortest.
+pub(crate) const SHORTEST: Duration = Duration::from_millis(DEADLINE_MS[0]);
 
 /// What a request tells before its answer.
 #[derive(Clone, Debug, PartialEq)]
@@ -99,13 +98,13 @@ impl Options {
 
     /// How long the client waits in all. How long the server lets a script run is a setting of its
     /// own, so a script without a deadline is waited for as long as anything may be.
-    pub(crate) fn patience(&self, method: &str) -> Duration {
+    pub(crate) fn patience(&self, method: &str, grace: Duration) -> Duration {
         let deadline = self.timeout.or_else(|| match method::find(method) {
             Some(known) if known.carries_code => None,
             Some(known) => known.deadline,
             None => None,
         });
-        deadline.map_or(LONGEST, |deadline| deadline + GRACE)
+        deadline.map_or(LONGEST, |deadline| deadline + grace)
     }
 }
 
@@ -183,7 +182,7 @@ mod tests {
     /// Each wait ends: by the caller's deadline, the method's, or the longest there is.
     #[test]
     fn patience_is_never_endless() {
-        let seconds = |options: &Options, method| options.patience(method).as_secs();
+        let seconds = |options: &Options, method| options.patience(method, Duration::from_secs(5)).as_secs();
         assert_eq!(seconds(&Options::within(Duration::from_secs(2)), "script.run"), 7);
         assert_eq!(seconds(&Options::default(), "scene.get"), 65);
         for method in ["script.run", "render.image", "unheard.of"] {

@@ -2,7 +2,7 @@
 //! deadlines and at the caller's interrupt after each, and knows nothing of what the frames mean.
 
 use std::io::{self, ErrorKind, Read, Write};
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::{Ipv4Addr, Shutdown, SocketAddr};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -15,7 +15,7 @@ use spindle_protocol::limits::{DEADLINE_MS, HELLO_DEADLINE};
 use crate::error::{ConnectFailure, Error, excerpt};
 
 /// How often a wait looks up.
-const STEP: Duration = Duration::from_millis(50);
+pub(crate) const STEP: Duration = Duration::from_millis(50);
 
 const CHUNK_BYTES: usize = 64 * 1024;
 
@@ -33,10 +33,17 @@ pub struct Settings {
     /// so a program that is to find its jobs after a restart chooses an id of its own. By default each process is a
     /// client.
     pub client_id: Option<String>,
+    /// Where the server is: 127.0.0.1. Another address of this machine only where something forwards from there.
+    pub host: Ipv4Addr,
     /// For connecting and hello together; 5 s by default.
     pub connect: Duration,
     /// Within a message, the longest pause between two bytes; 30 s by default.
     pub idle: Duration,
+    /// How much longer than the server's deadline the client waits, so that the server's own answer, which knows what
+    /// ran, comes first; 5 s by default.
+    pub grace: Duration,
+    /// After an interrupt, how long the answer to the cancelled request is waited for; 2 s by default.
+    pub farewell: Duration,
     /// Asked during every wait; none by default.
     pub interrupt: Option<Interrupt>,
 }
@@ -47,8 +54,11 @@ impl Default for Settings {
             name: "spindle".to_owned(),
             version: env!("CARGO_PKG_VERSION").to_owned(),
             client_id: None,
+            host: Ipv4Addr::LOCALHOST,
             connect: HELLO_DEADLINE,
             idle: Duration::from_secs(30),
+            grace: Duration::from_secs(5),
+            farewell: Duration::from_secs(2),
             interrupt: None,
         }
     }
@@ -67,8 +77,13 @@ impl Settings {
         if let Some(id) = &self.client_id {
             check_client_id(id.clone()).map_err(|rule| Error::Invalid(format!("the client's id is {id:?}; {rule}")))?;
         }
+        if !self.host.is_loopback() {
+            return Err(Error::Invalid(format!("the host is {}; only 127.0.0.0/8 is on this machine", self.host)));
+        }
         let [least, most] = DEADLINE_MS.map(Duration::from_millis);
-        for (key, wait) in [("connect", self.connect), ("idle", self.idle)] {
+        let waits =
+            [("connect", self.connect), ("idle", self.idle), ("grace", self.grace), ("farewell", self.farewell)];
+        for (key, wait) in waits {
             if !(least..=most).contains(&wait) {
                 let text = format!("the {key} deadline is {wait:?}; the allowed range is {least:?} to {most:?}");
                 return Err(Error::Invalid(text));
@@ -123,25 +138,27 @@ pub(crate) struct Wire {
 
 impl Wire {
     /// Connect to a port of this machine; strangers' limits apply until [`Wire::trust`].
-    pub fn connect(port: u16, settings: &Settings) -> Result<Wire, Error> {
-        Wire::open(port, settings)
-            .map_err(|error| Error::Connect { port, failure: connect_failure(&error, settings.connect) })
+    pub fn connect(port: u16, settings: &Settings, until: Instant) -> Result<Wire, Error> {
+        Wire::open(port, settings, until).map_err(|halt| {
+            let failure = match halt {
+                Halt::Interrupted => return Error::Interrupted { sent: false },
+                Halt::Broken(error) if error.kind() == ErrorKind::ConnectionRefused => ConnectFailure::Refused,
+                Halt::Broken(error) => ConnectFailure::Other(error.to_string()),
+                Halt::Closed => ConnectFailure::Other("it closed at once".to_owned()),
+                Halt::Deadline | Halt::Stalled | Halt::NoFrame(..) => {
+                    ConnectFailure::TimedOut(settings.connect.as_millis() as u64)
+                }
+            };
+            Error::Connect { port, failure }
+        })
     }
 
-    fn open(port: u16, settings: &Settings) -> io::Result<Wire> {
-        let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
-        let socket = std::net::TcpStream::connect_timeout(&address, settings.connect)?;
-        // On loopback a socket can meet itself when nobody listens and the system gives it that
-        // very port.
-        if socket.local_addr()? == address {
-            return Err(ErrorKind::ConnectionRefused.into());
-        }
-        socket.set_nodelay(true)?;
-        socket.set_nonblocking(true)?;
-        let mut socket = TcpStream::from_std(socket);
+    fn open(port: u16, settings: &Settings, until: Instant) -> Result<Wire, Halt> {
+        let address = SocketAddr::from((settings.host, port));
+        let mut socket = TcpStream::connect(address)?;
         let poll = Poll::new()?;
         poll.registry().register(&mut socket, Token(0), Interest::READABLE | Interest::WRITABLE)?;
-        Ok(Wire {
+        let mut wire = Wire {
             socket,
             poll,
             events: Events::with_capacity(1),
@@ -151,7 +168,29 @@ impl Wire {
             idle: settings.idle,
             interrupt: settings.interrupt.clone(),
             asked: Instant::now(),
-        })
+        };
+        wire.establish(until)?;
+        // On loopback a socket can meet itself when nobody listens and the system gives it that
+        // very port.
+        if wire.socket.local_addr()? == address {
+            return Err(Halt::Broken(ErrorKind::ConnectionRefused.into()));
+        }
+        wire.socket.set_nodelay(true)?;
+        Ok(wire)
+    }
+
+    /// Wait until the system has connected, or says why it has not.
+    fn establish(&mut self, until: Instant) -> Result<(), Halt> {
+        loop {
+            if let Some(error) = self.socket.take_error()? {
+                return Err(Halt::Broken(error));
+            }
+            match self.socket.peer_addr() {
+                Ok(_) => return Ok(()),
+                Err(error) if error.kind() == ErrorKind::NotConnected => self.pause(until, None)?,
+                Err(error) => return Err(Halt::Broken(error)),
+            }
+        }
     }
 
     /// Take frames of full size from now on: the other side has shown who it is.
@@ -194,6 +233,19 @@ impl Wire {
             // The idle deadline holds only within a frame: before it, the server may be at work.
             self.pause(until, self.decoder.in_mid_frame().then_some(progress))?;
         }
+    }
+
+    /// A frame that has come already, without waiting for one.
+    pub fn arrived(&mut self) -> Result<Option<Frame>, Halt> {
+        match self.next_frame()? {
+            None if self.take_in()? => self.next_frame(),
+            frame => Ok(frame),
+        }
+    }
+
+    /// Say goodbye to the other side; dropping this end does so too, and tells nobody of a failure.
+    pub fn close(self) -> io::Result<()> {
+        self.socket.shutdown(Shutdown::Both)
     }
 
     fn next_frame(&mut self) -> Result<Option<Frame>, Halt> {
@@ -251,14 +303,6 @@ fn is_pause(error: &io::Error) -> bool {
     matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::Interrupted)
 }
 
-fn connect_failure(error: &io::Error, within: Duration) -> ConnectFailure {
-    match error.kind() {
-        ErrorKind::ConnectionRefused => ConnectFailure::Refused,
-        ErrorKind::TimedOut | ErrorKind::WouldBlock => ConnectFailure::TimedOut(within.as_millis() as u64),
-        _ => ConnectFailure::Other(error.to_string()),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -268,12 +312,15 @@ mod tests {
     fn settings_are_checked() {
         Settings::default().check().expect("the defaults");
         type Row = (fn(&mut Settings), &'static str);
-        let rows: [Row; 5] = [
+        let rows: [Row; 8] = [
             (|s| s.name = String::new(), "name is \"\"; expected 1 to 64 characters"),
             (|s| s.version = "a\n".to_owned(), "version is \"a\\n\"; expected"),
             (|s| s.client_id = Some("a b".to_owned()), "id is \"a b\"; expected 1 to 128 letters, digits and hyphens"),
             (|s| s.connect = Duration::ZERO, "the connect deadline is 0ns; the allowed range is 1ms to 86400s"),
             (|s| s.idle = Duration::MAX, "the idle deadline is"),
+            (|s| s.grace = Duration::ZERO, "the grace deadline is"),
+            (|s| s.farewell = Duration::MAX, "the farewell deadline is"),
+            (|s| s.host = Ipv4Addr::UNSPECIFIED, "the host is 0.0.0.0; only 127.0.0.0/8"),
         ];
         for (change, expected) in rows {
             let mut settings = Settings::default();

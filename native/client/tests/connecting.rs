@@ -8,8 +8,8 @@ use std::time::{Duration, Instant};
 
 use common::{Peer, hasty, instance, open, serve};
 use serde_json::json;
-use spindle_client::Error;
 use spindle_client::error::ConnectFailure;
+use spindle_client::{Connection, Error, Settings};
 use spindle_protocol::error::{Kind, WireError};
 
 /// What opening a connection to this server gives, and that it takes no longer than it may.
@@ -40,6 +40,51 @@ fn a_silent_peer() {
         });
         assert!(matches!(error, Error::TimedOut { sent: false, .. }), "{error}");
         assert!(error.to_string().contains("did not greet in time"), "{error}");
+    }
+}
+
+/// RUNTIME_002: a peer that takes no more connections, so that the system answers nothing at all.
+#[test]
+#[cfg(target_os = "linux")]
+fn a_full_listener() {
+    use socket2::{Domain, Socket, Type};
+    let listener = Socket::new(Domain::IPV4, Type::STREAM, None).expect("a socket");
+    let any = std::net::SocketAddr::from(([127, 0, 0, 1], 0));
+    listener.bind(&any.into()).and_then(|()| listener.listen(0)).expect("listening");
+    let address = listener.local_addr().expect("bound").as_socket().expect("an address");
+    let waiting: Vec<_> =
+        (0..4).map_while(|_| std::net::TcpStream::connect_timeout(&address, Duration::from_millis(100)).ok()).collect();
+    let start = Instant::now();
+    let error = open(&instance(address.port())).expect_err("full");
+    assert!(matches!(error, Error::Connect { failure: ConnectFailure::TimedOut(300), .. }), "{error}");
+    assert!((hasty().connect..hasty().connect * 3).contains(&start.elapsed()), "{:?}", start.elapsed());
+    drop(waiting);
+}
+
+/// RUNTIME_002: Ctrl-C ends the wait for such a peer as well.
+#[test]
+fn an_interrupt_while_connecting() {
+    let server = serve(|mut peer| peer.linger());
+    let interrupt: spindle_client::Interrupt = std::sync::Arc::new(|| true);
+    let settings = Settings { connect: Duration::from_secs(20), interrupt: Some(interrupt), ..hasty() };
+    let start = Instant::now();
+    let error = Connection::open(&server, &settings).expect_err("interrupted");
+    assert!(matches!(error, Error::Interrupted { sent: false }), "{error}");
+    assert!(start.elapsed() < Duration::from_secs(1), "{:?}", start.elapsed());
+}
+
+/// RUNTIME_002: a peer that resets, at once or after its greeting, gives one error, whichever of the two it is seen as.
+#[test]
+fn a_peer_that_resets() {
+    for greets in [false, true] {
+        let error = failure(move |mut peer| {
+            if greets {
+                peer.greet();
+            }
+            socket2::SockRef::from(&peer.stream).set_linger(Some(Duration::ZERO)).expect("set");
+        });
+        assert!(matches!(error, Error::Disconnected { sent: false, .. } | Error::Connect { .. }), "{error}");
+        assert!(error.retryable() && error.started() == spindle_protocol::error::Started::No);
     }
 }
 

@@ -11,18 +11,17 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use common::{hasty, instance, open, serve};
-use spindle_client::{Connection, Settings};
+use spindle_client::{Client, ClientSettings, Connection, Settings};
+use spindle_protocol::instance::Instance;
 
 fn descriptors() -> usize {
     fs::read_dir("/proc/self/fd").expect("Linux").count()
 }
 
-/// ASYNC_CLEANUP_001: 1,000 failures of every kind leave no descriptor behind.
-#[test]
-fn failures_release_their_sockets() {
-    let nobody = TcpListener::bind("127.0.0.1:0").expect("a port").local_addr().expect("bound").port();
+/// A server that fails each connection in another way.
+fn liar() -> Instance {
     let turn = AtomicUsize::new(0);
-    let liar = serve(move |mut peer| match turn.fetch_add(1, Ordering::Relaxed) % 5 {
+    serve(move |mut peer| match turn.fetch_add(1, Ordering::Relaxed) % 5 {
         0 => {}
         1 => drop(peer.stream.write_all(b"HTTP/1.1 400 Bad Request\r\n\r\n")),
         2 => peer.greet(),
@@ -34,7 +33,14 @@ fn failures_release_their_sockets() {
             }
         }
         _ => peer.linger(),
-    });
+    })
+}
+
+/// ASYNC_CLEANUP_001: 1,500 failures of every kind leave no descriptor behind.
+#[test]
+fn failures_release_their_sockets() {
+    let nobody = TcpListener::bind("127.0.0.1:0").expect("a port").local_addr().expect("bound").port();
+    let liar = liar();
     // The listeners' own descriptors, and what the first connection sets up once.
     open(&liar).expect_err("a liar");
     let before = descriptors();
@@ -46,6 +52,17 @@ fn failures_release_their_sockets() {
             Connection::open(&liar, &quick).expect_err("a liar");
         }
     }
+    // The same through a pool, which has a place for each connection.
+    let mut settings = ClientSettings::default();
+    settings.choices.connect_s = Duration::from_millis(2);
+    settings.choices.probe_s = Duration::ZERO;
+    settings.choices.retry_attempts = 1;
+    settings.choices.breaker_failures = 1000;
+    let client = Client::of(liar.clone(), settings).expect("sound settings");
+    for _ in 0..500 {
+        client.take().expect_err("a liar");
+    }
+    assert_eq!(client.state().taken, 0);
     // The liar's threads close their ends when they see that the client has.
     let patience = Instant::now() + Duration::from_secs(5);
     while descriptors() > before && Instant::now() < patience {

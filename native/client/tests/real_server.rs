@@ -10,8 +10,7 @@ use serde_json::value::{RawValue, to_raw_value};
 use serde_json::{Value, json};
 use spindle_client::discovery::{choose, list, renew};
 use spindle_client::{Connection, Error, Options, Selector, Settings};
-use spindle_core::handle::{BlenderFacts, Handle};
-use spindle_core::overview::Verdict;
+use spindle_core::handle::{BlenderFacts, Ending, Handle};
 use spindle_core::settings::Settings as ServerSettings;
 use spindle_protocol::error::Started;
 use spindle_protocol::instance::Instance;
@@ -45,7 +44,7 @@ impl Blender {
             while !quit.load(Ordering::Relaxed) {
                 if let Some((ticket, request)) = handle.take(Duration::from_millis(20)) {
                     let params = to_raw_value(&request.params()).expect("JSON");
-                    handle.reply(ticket, params, request.blob().to_owned(), Verdict::ok(), None);
+                    handle.reply(ticket, params, request.blob().to_owned(), Ending::ok());
                 }
             }
         }));

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use common::{Peer, hasty, open, serve_known};
 use serde_json::value::{RawValue, to_raw_value};
 use serde_json::{Value, json};
-use spindle_client::{Connection, Error, Options, Reply, Settings};
+use spindle_client::{Connection, Error, Listener, Options, Reply, Settings};
 use spindle_protocol::error::{Kind, Started, WireError};
 use spindle_protocol::frame::encode;
 use spindle_protocol::limits::BLOB_BYTES;
@@ -98,6 +98,32 @@ fn a_reply_that_does_not_come() {
     }
 }
 
+/// LOCK_SAFETY: a stream of news that ends early, or was never opened, is an error for each who waits on it.
+#[test]
+fn a_stream_that_ends_early() {
+    let server = serve_known(|mut peer| {
+        let Some((first, _)) = peer.next() else { return };
+        peer.next();
+        let told = json!({"id": first.id, "stream": "stdout", "text": "so far"});
+        peer.send(&json!({"jsonrpc": "2.0", "method": "output", "params": told}), &[]);
+    });
+    let mut connection = open(&server).expect("connected");
+    let told = Arc::new(AtomicUsize::new(0));
+    let counter = Arc::clone(&told);
+    let listener = Listener(Arc::new(move |_| {
+        counter.fetch_add(1, Ordering::Relaxed);
+    }));
+    let options = Options { listener: Some(listener), ..Options::default() };
+    let tickets = [0; 2].map(|_| connection.send("script.run", &params(json!({})), &[], &options).expect("sent"));
+    for ticket in tickets {
+        let error = connection.wait(ticket).expect_err("ended");
+        assert!(matches!(error, Error::Disconnected { sent: true, .. }), "{error}");
+    }
+    assert_eq!(told.load(Ordering::Relaxed), 1);
+    let error = connection.send("ping", &params(json!({})), &[], &options).expect_err("never opened");
+    assert!(matches!(error, Error::Disconnected { sent: false, .. }), "{error}");
+}
+
 /// After a broken stream nothing is sent, and the error says that nothing ran.
 #[test]
 fn a_closed_connection_stays_closed() {
@@ -148,8 +174,8 @@ fn a_stalled_reply() {
 /// BUG-009: the total deadline does not restart, neither on bytes of the reply nor on other messages.
 #[test]
 fn the_total_deadline_holds() {
-    // The client waits 5 s longer than it asks of the server, whose own answer should come first.
-    let total = Duration::from_secs(5);
+    // The client waits longer than it asks of the server, whose own answer should come first.
+    let total = hasty().grace;
     let trickle = |peer: &mut Peer, _| loop {
         peer.send_bytes(b"\0\0\x7f\0\0\0\0\0{");
         for _ in 0..0x7eff {
@@ -175,7 +201,7 @@ fn the_total_deadline_holds() {
     for wait in waits {
         let (error, took) = wait.join().expect("no panic");
         assert!(matches!(error, Error::TimedOut { sent: true, .. }), "{error}");
-        assert!((total..total + Duration::from_secs(1)).contains(&took), "{took:?}");
+        assert!((total..total + Duration::from_secs(3)).contains(&took), "{took:?}");
     }
 }
 
@@ -291,6 +317,23 @@ fn an_interrupt_ends_the_wait_whatever_the_server_does() {
     assert!((Duration::from_secs(2)..Duration::from_millis(2700)).contains(&took), "{took:?}");
 }
 
+/// The second Ctrl-C leaves at once.
+#[test]
+fn a_second_interrupt_leaves() {
+    let server = serve_known(|mut peer| peer.linger());
+    // Not while it connects, which may take a while on a busy machine.
+    let asked = Arc::new(AtomicUsize::new(1_000));
+    let counter = Arc::clone(&asked);
+    let interrupt = Arc::new(move || [0, 4].contains(&counter.fetch_add(1, Ordering::Relaxed)));
+    let settings = Settings { connect: Duration::from_secs(5), interrupt: Some(interrupt), ..hasty() };
+    let mut connection = Connection::open(&server, &settings).expect("connected");
+    asked.store(0, Ordering::Relaxed);
+    let start = Instant::now();
+    let error = connection.call("script.run", &params(json!({})), &[], &Options::default()).expect_err("interrupted");
+    assert!(matches!(error, Error::Interrupted { sent: true }), "{error}");
+    assert!(start.elapsed() < Duration::from_secs(1), "{:?}", start.elapsed());
+}
+
 fn interrupted_once(server: &spindle_protocol::instance::Instance) -> (Connection, Arc<AtomicUsize>) {
     let asked = Arc::new(AtomicUsize::new(0));
     let counter = Arc::clone(&asked);
@@ -314,6 +357,20 @@ fn cancel_tells_what_it_achieved() {
     let outcome = connection.cancel(&ticket, Duration::from_secs(2)).expect("answered");
     assert_eq!(outcome, CancelOutcome::Dequeued);
     assert_eq!(connection.wait(ticket).expect_err("cancelled").kind(), "cancelled");
+}
+
+/// ASYNC_RACE_003: a close that fails is told to whoever asks, and the socket is closed all the same.
+#[test]
+#[cfg(unix)]
+fn closing_tells_of_a_failure() {
+    let server = serve_known(|peer| {
+        socket2::SockRef::from(&peer.stream).set_linger(Some(Duration::ZERO)).expect("set");
+    });
+    let connection = open(&server).expect("connected");
+    thread::sleep(Duration::from_millis(200));
+    connection.close().expect_err("it was reset");
+    let server = serve_known(|mut peer| peer.linger());
+    open(&server).expect("connected").close().expect("in order");
 }
 
 /// In Blender's own main thread a main method would wait for its own caller; control methods may go.

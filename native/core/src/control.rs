@@ -6,12 +6,14 @@ use std::time::{Duration, Instant};
 use once_cell::sync::Lazy;
 use serde::Serialize;
 use serde_json::value::{RawValue, to_raw_value};
+use spindle_guard::POLICY;
 use spindle_protocol::envelope::Request;
 use spindle_protocol::error::{Kind, Started, WireError};
 use spindle_protocol::method::{METHODS, Method, read_params};
 use spindle_protocol::methods::control::{
     Cancel, CancelOutcome, CancelParams, Cancelled, Health, HealthReport, MethodList, Methods, Ping, Pong, Running,
 };
+use spindle_protocol::methods::script::{Check, CheckParams};
 use spindle_protocol::methods::watch::{
     Activity, ClientStats, LimitList, Limits, Metrics as MetricsMethod, MetricsText, Stats, StatsParams,
 };
@@ -21,6 +23,7 @@ use crate::cache::Cache;
 use crate::handshake::Identity;
 use crate::inbox::{Ended, Inbox};
 use crate::job_desk::JobDesk;
+use crate::judge::Judge;
 use crate::keys::{Address, SessionKey};
 use crate::metrics::{Gauges, Metrics};
 use crate::monitor::Monitor;
@@ -45,6 +48,8 @@ pub struct Desk<'a> {
     pub sessions: &'a Sessions,
     /// The queue.
     pub inbox: &'a Arc<Inbox>,
+    /// What judges scripts.
+    pub judge: &'a Judge,
     /// Requests whose outcome is kept.
     pub jobs: &'a mut JobDesk,
     /// Kept answers.
@@ -100,6 +105,10 @@ pub fn answer(
         Stats::NAME => {
             let StatsParams { window_s } = params::<Stats>(request)?;
             Ok(Answer::of(&desk.activity(Duration::from_secs(window_s.0 as u64), now)))
+        }
+        Check::NAME => {
+            let CheckParams { code } = params::<Check>(request)?;
+            desk.judge.look(&code.0, desk.inbox.is_granted(session)).map(|result| Answer::of(&result))
         }
         cache::Clear::NAME => {
             let cleared = desk.clear_cache(params::<cache::Clear>(request)?)? as u64;
@@ -187,6 +196,9 @@ impl Desk<'_> {
             answered: overview.answered,
             uptime_ms: self.uptime.as_millis() as u64,
             generation: self.shared.generation(),
+            guard: self.judge.level(),
+            policy: POLICY.to_owned(),
+            asking: overview.asking as u64,
             limits,
             version: self.identity.version.clone(),
             blender: self.identity.blender.clone(),
@@ -203,6 +215,7 @@ impl Desk<'_> {
             healthy: self.monitor.healthy(),
             alerts: self.monitor.alerts(now).into_iter().map(|alert| alert.name).collect(),
             queued: overview.queued,
+            asking: overview.asking,
             running: overview.running.len(),
             connections: self.connections(),
             sessions: self.sessions.len(),
@@ -260,6 +273,6 @@ impl Desk<'_> {
         let Some(to) = self.jobs.cancel_wait(address) else { return Answer::of(&Cancelled { outcome }) };
         let text = "the wait was cancelled; what it waited for goes on";
         let error = WireError::started(Kind::Cancelled, Started::Unknown, text);
-        Answer::Result(raw(&Cancelled { outcome: CancelOutcome::Dequeued }), Some(Ended { to, error }))
+        Answer::Result(raw(&Cancelled { outcome: CancelOutcome::Dequeued }), Some(Ended::new(to, error)))
     }
 }

@@ -12,7 +12,8 @@ use mio::net::TcpListener;
 use mio::{Poll, Waker};
 use parking_lot::Mutex;
 use serde_json::value::RawValue;
-use spindle_protocol::error::WireError;
+use spindle_protocol::error::{Started, WireError};
+use spindle_protocol::finding::Level;
 use spindle_protocol::hello::Token;
 use spindle_protocol::instance::Instance;
 use spindle_protocol::limits::NONCE_BYTES;
@@ -24,7 +25,8 @@ use thiserror::Error;
 
 use crate::admit::Admitted;
 use crate::cache::Answer;
-use crate::checker::{Checker, parcel};
+use crate::checker::{Checker, STACK_BYTES, parcel};
+use crate::consent::{Asked, Decision};
 use crate::descriptors::{self, TooFewDescriptors};
 use crate::frames::{news_frames, outcome_frame};
 use crate::handshake::Identity;
@@ -32,7 +34,9 @@ use crate::inbox::{Breaker, Closed, Destination, Inbox, StopCause};
 use crate::instance_file::InstanceFile;
 use crate::jobs::Outcome;
 use crate::journal::{Begun, Journal, JournalSettings};
+use crate::judge::{Judge, rules};
 use crate::keys::{SessionKey, Ticket};
+use crate::limits::{Limits, Row};
 use crate::metrics::Metrics;
 use crate::outbox::{Lane, Outbox, Outgoing, Parcel};
 use crate::overview::{METRICS_PORT, Overview, PREVIOUS_CRASH, Verdict};
@@ -82,12 +86,38 @@ fn system(doing: &'static str) -> impl FnOnce(io::Error) -> StartError {
 pub struct Handle {
     instance: Mutex<Instance>,
     preferred_port: u16,
+    limits: Limits,
+    judge: Arc<Judge>,
     inbox: Arc<Inbox>,
     shared: Arc<Shared>,
-    /// What runs, as the log knows it.
-    begun: Mutex<HashMap<Ticket, Begun>>,
+    metrics: Arc<Metrics>,
+    /// What runs, as the log knows it, and the rules that its script met.
+    begun: Mutex<HashMap<Ticket, (Begun, Vec<String>)>>,
     file: Mutex<Option<InstanceFile>>,
     threads: Mutex<Vec<JoinHandle<()>>>,
+}
+
+/// How a request ended, for people and for the log.
+#[derive(Clone, Debug)]
+pub struct Ending {
+    /// A script that raised has a result, and yet did not end well.
+    pub verdict: Verdict,
+    /// The name of the undo step that holds its changes.
+    pub undo_step: Option<String>,
+    /// What the log notes of it besides the rules that its script met, see [`End::notes`].
+    pub notes: Vec<String>,
+}
+
+impl Ending {
+    /// It ended like this, and no more is known.
+    pub fn plain(verdict: Verdict) -> Ending {
+        Ending { verdict, undo_step: None, notes: Vec::new() }
+    }
+
+    /// It ended well.
+    pub fn ok() -> Ending {
+        Ending::plain(Verdict::ok())
+    }
 }
 
 /// What a person wants to see.
@@ -128,28 +158,35 @@ impl Handle {
         let known = previous_crash.map(|text| (PREVIOUS_CRASH, text)).into_iter().chain(pages_fault).collect();
         let shared = Arc::new(Shared::new(Arc::new(Outbox::new(waker)), journal));
         let metrics = Arc::new(Metrics::new());
+        let judge = Arc::new(Judge::new(&settings, blender.window, Arc::clone(&metrics)));
         let inbox = Arc::new(Inbox::new((&settings.limits).into(), Arc::clone(&metrics)));
         let (checker, check_thread) =
-            Checker::start(Arc::clone(&inbox), Arc::clone(&shared.outbox), Arc::clone(&metrics))
+            Checker::start(Arc::clone(&judge), Arc::clone(&inbox), Arc::clone(&shared), Arc::clone(&metrics))
                 .map_err(system("start the check thread"))?;
         // From here on the handle owns what was made, and dropping it cleans up.
         let handle = Handle {
             instance: Mutex::new(instance),
             preferred_port: settings.port,
+            limits: settings.limits.clone(),
+            judge: Arc::clone(&judge),
             inbox: Arc::clone(&inbox),
             shared: Arc::clone(&shared),
+            metrics: Arc::clone(&metrics),
             begun: Mutex::new(HashMap::new()),
             file: Mutex::new(None),
             threads: Mutex::new(vec![check_thread]),
         };
         let runtime_dir = settings.runtime_dir.clone();
         let window = blender.window;
-        let parts = Parts { identity, window, settings, inbox, checker, metrics, shared: Arc::clone(&shared), known };
+        let for_router = Arc::clone(&shared);
+        let parts = Parts { identity, window, settings, inbox, judge, checker, metrics, shared: for_router, known };
         let router = Router::new(parts, Instant::now());
         let server = Server::new(poll, listener, pages, router, shared).map_err(system("poll the listener"))?;
         let file = InstanceFile::create(&handle.instance.lock(), runtime_dir.as_deref());
         *handle.file.lock() = Some(file.map_err(system("write the instance file"))?);
-        let thread = thread::Builder::new().name("spindle-io".to_owned()).spawn(move || serve(server));
+        // Small scripts are judged on it.
+        let thread = thread::Builder::new().name("spindle-io".to_owned()).stack_size(STACK_BYTES);
+        let thread = thread.spawn(move || serve(server));
         handle.threads.lock().push(thread.map_err(system("start the I/O thread"))?);
         Ok(handle)
     }
@@ -159,7 +196,7 @@ impl Handle {
         let (ticket, admitted) = self.inbox.take(timeout)?;
         if let Some(journal) = self.shared.journal() {
             let begun = journal.begin(self.describe_call(&admitted));
-            self.begun.lock().insert(ticket, begun);
+            self.begun.lock().insert(ticket, (begun, admitted.report().map(rules).unwrap_or_default()));
         }
         Some((ticket, admitted))
     }
@@ -182,29 +219,22 @@ impl Handle {
         self.inbox.interrupt();
     }
 
-    /// Answer a request. A late answer, to a request that is over, is dropped. The verdict is for people: a script that
-    /// raised has a result, and yet did not end well. `undo_step` names what holds its changes.
-    pub fn reply(
-        &self,
-        ticket: Ticket,
-        result: Box<RawValue>,
-        blob: Vec<u8>,
-        verdict: Verdict,
-        undo_step: Option<String>,
-    ) {
-        self.end(ticket, Outcome::Result(result, blob), verdict, undo_step);
+    /// Answer a request. A late answer, to a request that is over, is dropped.
+    pub fn reply(&self, ticket: Ticket, result: Box<RawValue>, blob: Vec<u8>, ending: Ending) {
+        self.end(ticket, Outcome::Result(result, blob), ending);
     }
 
     /// Answer a request with an error.
     pub fn fail(&self, ticket: Ticket, error: &WireError) {
-        self.end(ticket, Outcome::Error(error.clone()), Verdict::of(error), None);
+        self.end(ticket, Outcome::Error(error.clone()), Ending::plain(Verdict::of(error)));
     }
 
-    fn end(&self, ticket: Ticket, outcome: Outcome, verdict: Verdict, undo_step: Option<String>) {
+    fn end(&self, ticket: Ticket, outcome: Outcome, ending: Ending) {
         let news = self.shared.feed.close(ticket);
-        let closed = self.inbox.finish(ticket, verdict.clone());
+        let closed = self.inbox.finish(ticket, ending.verdict.clone());
         let ran = closed.as_ref().and_then(|closed| closed.ran);
         if let Some(Closed { to, cache_key, .. }) = closed {
+            self.count_refusal(&outcome);
             let answer = match (&outcome, cache_key) {
                 (Outcome::Result(json, blob), Some(key)) => {
                     let (json, blob, generation) = (json.clone(), blob.clone(), self.shared.generation());
@@ -225,14 +255,27 @@ impl Handle {
             parcels.extend(answer);
             self.shared.outbox.put(parcels);
         }
-        self.log_end(ticket, verdict, ran, undo_step);
+        self.log_end(ticket, ending, ran);
+    }
+
+    /// What Blender's part refuses before anything has run counts like what this part refuses (DROP_CLASSES).
+    fn count_refusal(&self, outcome: &Outcome) {
+        if let Outcome::Error(error) = outcome
+            && error.data.started == Started::No
+        {
+            self.metrics.refused(error.data.kind);
+        }
     }
 
     /// The log's line, written once the answer is on its way.
-    fn log_end(&self, ticket: Ticket, verdict: Verdict, ran: Option<Duration>, undo_step: Option<String>) {
-        let Some((journal, begun)) = self.shared.journal().zip(self.begun.lock().remove(&ticket)) else { return };
-        let Verdict { outcome, text } = verdict;
-        journal.end(begun, End { outcome, text, ran: ran.map(Millis), undo_step, began: None });
+    fn log_end(&self, ticket: Ticket, ending: Ending, ran: Option<Duration>) {
+        let begun = self.begun.lock().remove(&ticket);
+        let Some((journal, (begun, rules))) = self.shared.journal().zip(begun) else { return };
+        let Ending { verdict: Verdict { outcome, text }, undo_step, mut notes } = ending;
+        notes.extend(rules);
+        notes.sort();
+        notes.dedup();
+        journal.end(begun, End { outcome, text, ran: ran.map(Millis), undo_step, notes, began: None });
     }
 
     /// A running request has written something. It is told while it runs, if it runs for long.
@@ -259,8 +302,38 @@ impl Handle {
     /// Cancel a request, as the user in front of Blender.
     pub fn cancel(&self, ticket: Ticket) -> CancelOutcome {
         let (outcome, ended) = self.inbox.cancel_ticket(ticket);
-        self.shared.outbox.put(ended.and_then(parcel));
+        self.shared.outbox.put(ended.and_then(|ended| parcel(ended, &self.shared)));
         outcome
+    }
+
+    /// How strict the guard is.
+    pub fn guard(&self) -> Level {
+        self.judge.level()
+    }
+
+    /// How strict the guard is with a request that is about to run. What the user was asked about and has allowed, by
+    /// itself or with its client, runs as at `trusted`.
+    pub fn guard_of(&self, admitted: &Admitted) -> Level {
+        let asked = self.guard() == Level::Ask && admitted.report().is_some_and(|report| report.dangerous);
+        let allowed = asked || self.inbox.is_granted(admitted.origin().session);
+        if allowed { Level::Trusted } else { self.guard() }
+    }
+
+    /// A limit as it is now; `None` where none has this name.
+    pub fn limit(&self, name: &str) -> Option<f64> {
+        Row::find(name).map(|row| row.get(&self.limits))
+    }
+
+    /// What the user in front of Blender is asked about, oldest first.
+    pub fn asking(&self) -> Vec<(Ticket, Asked)> {
+        self.inbox.asking()
+    }
+
+    /// The user in front of Blender has decided; whether they were still asked. No client can call this.
+    pub fn decide(&self, ticket: Ticket, decision: Decision) -> bool {
+        let (asked, refused) = self.inbox.decide(ticket, decision);
+        self.shared.outbox.put(refused.and_then(|ended| parcel(ended, &self.shared)));
+        asked
     }
 
     /// A request has ended its turn without an answer; from now on it can be stopped between turns.
@@ -326,7 +399,7 @@ impl Handle {
         }
         let left: Vec<Ticket> = self.begun.lock().keys().copied().collect();
         for ticket in left {
-            self.log_end(ticket, Verdict { outcome: "stopping".into(), text: String::new() }, None, None);
+            self.log_end(ticket, Ending::plain(Verdict { outcome: "stopping".into(), text: String::new() }), None);
         }
     }
 }

@@ -3,7 +3,7 @@
 //! A request reserves its place as soon as it is parsed, and the place is filled once it is admitted;
 //! so the order of each connection is kept, however long a check takes. The main thread pulls:
 //! sessions take turns, and within one its connections. A request is in exactly one stage (checking,
-//! waiting, running) until it is finished, and is finished exactly once.
+//! asking, waiting, running) until it is finished, and is finished exactly once.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -17,9 +17,11 @@ use spindle_protocol::methods::watch::Waiting;
 use spindle_protocol::notification::Progress;
 
 use crate::admit::{Admitted, Unchecked};
+use crate::consent::{Asked, Consent, Decision};
+use crate::judge::By;
 use crate::keys::{Address, ConnectionKey, SessionKey, Ticket};
 use crate::load::{InboxLimits, Load};
-use crate::metrics::Metrics;
+use crate::metrics::{AskEnd, Metrics};
 use crate::overview::{Overview, Verdict, state};
 use crate::queue::{Entry, Queue, Stage};
 use crate::samples::{Samples, Summary};
@@ -45,7 +47,7 @@ impl Inbox {
     pub fn new(limits: InboxLimits, metrics: Arc<Metrics>) -> Inbox {
         let now = Instant::now();
         let samples = Arc::new(Samples::new(limits.samples, now));
-        let queue = Mutex::new(Queue::new(now, Arc::clone(&samples), metrics));
+        let queue = Mutex::new(Queue::new(now, Consent::new(&limits), Arc::clone(&samples), metrics));
         Inbox { limits, queue, arrived: Condvar::new(), samples }
     }
 
@@ -109,21 +111,60 @@ impl Inbox {
     pub fn take_to_check(&self, ticket: Ticket) -> Option<Box<Unchecked>> {
         match self.queue.lock().stage(ticket)? {
             Stage::Checking(left) => left.take(),
-            Stage::Waiting(_) | Stage::Running { .. } => None,
+            Stage::Asking(_) | Stage::Waiting(_) | Stage::Running { .. } => None,
         }
     }
 
     /// The request of this place is admitted. A place that was given up meanwhile stays so.
-    pub fn fill(&self, ticket: Ticket, admitted: Admitted) {
+    ///
+    /// # Errors
+    /// Its end, where the user would have to be asked and is asked about too many already.
+    pub fn fill(&self, ticket: Ticket, admitted: Admitted, now: Instant) -> Result<(), Ended> {
         let mut queue = self.queue.lock();
-        let Some(entry) = queue.entries.get_mut(&ticket) else { return };
-        entry.cache_key = admitted.cache_key().cloned();
-        entry.stage = Stage::Waiting(Box::new(admitted));
-        let (session, connection) = (entry.session, entry.connection);
-        if queue.turns.first(connection) == Some(ticket) {
-            queue.turns.offer(session, connection);
-            self.arrived.notify_one();
+        let ended = queue.place(ticket, admitted, now);
+        self.wake(&queue);
+        ended.map_or(Ok(()), Err)
+    }
+
+    /// What the user is asked about, oldest first, each with the time that is left: a request's own deadline may come
+    /// before the user's.
+    pub fn asking(&self) -> Vec<(Ticket, Asked)> {
+        let queue = self.queue.lock();
+        let describe = |(ticket, asked): (Ticket, &Asked)| {
+            let deadline = queue.entries.get(&ticket).and_then(|entry| entry.deadline);
+            let until = deadline.map_or(asked.until, |deadline| deadline.min(asked.until));
+            (ticket, Asked { until, ..asked.clone() })
+        };
+        queue.consent.asked().map(describe).collect()
+    }
+
+    /// The user has decided about a request. Returns whether they were still asked, and a refused one with its answer.
+    pub fn decide(&self, ticket: Ticket, decision: Decision) -> (bool, Option<Ended>) {
+        let mut queue = self.queue.lock();
+        let asked = queue.consent.asked().find(|(other, _)| *other == ticket).map(|(_, asked)| asked.session);
+        let Some(session) = asked else { return (false, None) };
+        let mut ended = None;
+        match decision {
+            Decision::Refuse => ended = queue.refuse(ticket, By::User, AskEnd::Refused),
+            Decision::Once => queue.allow(ticket, AskEnd::Once),
+            Decision::Session => {
+                for answered in queue.consent.grant(session) {
+                    queue.allow(answered, AskEnd::Session);
+                }
+            }
         }
+        self.wake(&queue);
+        (true, ended)
+    }
+
+    /// Whether the user has allowed a client everything.
+    pub fn is_granted(&self, session: SessionKey) -> bool {
+        self.queue.lock().consent.is_granted(session)
+    }
+
+    /// A client is forgotten, and what the user has allowed it.
+    pub fn forget_session(&self, session: SessionKey) {
+        self.queue.lock().consent.forget(session);
     }
 
     /// The next request, for the main thread: waits for one up to `timeout`, without end of the
@@ -171,7 +212,7 @@ impl Inbox {
         if let Some(Stage::Running { breaker: current, stop, .. }) = queue.stage(ticket) {
             *current = breaker;
             if let (Some(_), Some(stop_now)) = (stop, breaker) {
-                stop_now();
+                stop_now(ticket);
             }
         }
     }
@@ -186,7 +227,7 @@ impl Inbox {
     /// Why a running request is to stop, if it is.
     pub fn stop_cause(&self, ticket: Ticket) -> Option<StopCause> {
         match self.queue.lock().entries.get(&ticket)?.stage {
-            Stage::Running { stop, .. } => stop,
+            Stage::Running { stop, .. } => stop.map(|stop| stop.cause),
             _ => None,
         }
     }
@@ -234,8 +275,7 @@ impl Inbox {
         if let Some(outcome) = queue.ask_to_stop(ticket, StopCause::Cancelled) {
             return (outcome, None);
         }
-        let error = WireError::new(Kind::Cancelled, "cancelled before it started");
-        let ended = queue.remove(ticket, Verdict::of(&error)).map(|closed| Ended { to: closed.to, error });
+        let ended = queue.end(ticket, WireError::new(Kind::Cancelled, "cancelled before it started"));
         self.wake(&queue);
         (if ended.is_some() { CancelOutcome::Dequeued } else { CancelOutcome::Finished }, ended)
     }
@@ -246,14 +286,13 @@ impl Inbox {
         if matches!(queue.stage(ticket), Some(Stage::Running { .. })) {
             return None;
         }
-        let error = WireError::new(Kind::Cancelled, "its client is gone");
-        let ended = queue.remove(ticket, Verdict::of(&error)).map(|closed| Ended { to: closed.to, error });
+        let ended = queue.end(ticket, WireError::new(Kind::Cancelled, "its client is gone"));
         self.wake(&queue);
         ended
     }
 
     /// Handle every deadline that has passed: what had not started is over, and is returned with its
-    /// answer; what runs is asked to stop.
+    /// answer; what runs is asked to stop. So is what nobody has decided about in time.
     pub fn expire(&self, now: Instant) -> Vec<Ended> {
         let mut queue = self.queue.lock();
         let mut ended = Vec::new();
@@ -264,8 +303,12 @@ impl Inbox {
             }
             let text =
                 "the deadline passed while the request waited; nothing ran. Allow more time, or send less at once";
-            let error = WireError::new(Kind::ExpiredInQueue, text);
-            ended.extend(queue.remove(ticket, Verdict::of(&error)).map(|closed| Ended { to: closed.to, error }));
+            queue.metrics.refused(Kind::ExpiredInQueue);
+            ended.extend(queue.end(ticket, WireError::new(Kind::ExpiredInQueue, text)));
+        }
+        let nobody = queue.consent.nobody();
+        for ticket in queue.consent.overdue(now) {
+            ended.extend(queue.refuse(ticket, nobody, AskEnd::NoAnswer));
         }
         self.wake(&queue);
         ended
@@ -273,7 +316,9 @@ impl Inbox {
 
     /// When [`Inbox::expire`] has something to do next.
     pub fn next_deadline(&self) -> Option<Instant> {
-        self.queue.lock().deadlines.first().map(|(deadline, _)| *deadline)
+        let queue = self.queue.lock();
+        let first = queue.deadlines.first().map(|(deadline, _)| *deadline);
+        first.into_iter().chain(queue.consent.next_deadline()).min()
     }
 
     /// A connection is gone: what waits for a reply there is dropped, and what runs is asked to stop. Jobs stay.
@@ -310,7 +355,7 @@ impl Inbox {
             } else {
                 WireError::new(Kind::ShuttingDown, "Spindle stops; this request did not start")
             };
-            ended.extend(queue.remove(ticket, Verdict::of(&error)).map(|closed| Ended { to: closed.to, error }));
+            ended.extend(queue.end(ticket, error));
         }
         self.arrived.notify_all();
         ended
@@ -323,8 +368,8 @@ impl Inbox {
         let running = queue.running(now);
         let state = state(queue.closed, !running.is_empty(), since_tick, self.limits.blocked_after);
         let recent = queue.recent.iter().cloned().collect();
-        let queued = queue.loads.queued();
-        Overview { state, since_tick, running, queued, answered: queue.answered, recent }
+        let (queued, asking) = (queue.loads.queued(), queue.consent.asked().count());
+        Overview { state, since_tick, running, queued, asking, answered: queue.answered, recent }
     }
 
     /// The requests that wait, oldest first, at most so many; each with its ticket.

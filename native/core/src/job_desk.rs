@@ -107,13 +107,7 @@ impl JobDesk {
     /// # Errors
     /// `duplicate_id`, as its answer.
     pub fn refuse_duplicate(&self, address: &Address) -> Result<(), WireError> {
-        match self.jobs.awaited_by(address) {
-            None => Ok(()),
-            Some(_) => {
-                let text = format!("the id {} is in flight on this connection; use another", address.id);
-                Err(WireError::new(Kind::DuplicateId, text))
-            }
-        }
+        self.jobs.awaited_by(address).map_or(Ok(()), |_| Err(address.duplicate()))
     }
 
     /// Whoever waits for this job.
@@ -203,7 +197,7 @@ impl JobDesk {
     }
 
     fn drop_unstarted(&mut self, ticket: Ticket, now: Instant) {
-        if let Some(Ended { to: Destination::Job(key), error }) = self.inbox.abandon(ticket) {
+        if let Some(Ended { to: Destination::Job(key), error, .. }) = self.inbox.abandon(ticket) {
             let told = self.jobs.end(key, Outcome::Error(error), now);
             debug_assert!(told.is_empty(), "nobody was left to be told");
         }

@@ -4,6 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use spindle_protocol::envelope::RequestId;
+use spindle_protocol::error::{Kind, WireError};
 
 /// A connection's number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -37,4 +38,12 @@ pub struct Address {
     pub connection: ConnectionKey,
     /// The request's id there.
     pub id: RequestId,
+}
+
+impl Address {
+    /// What a second request under an id in flight is answered.
+    pub fn duplicate(&self) -> WireError {
+        let text = format!("the id {} is in flight on this connection; use another", self.id);
+        WireError::new(Kind::DuplicateId, text)
+    }
 }

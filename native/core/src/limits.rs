@@ -141,6 +141,23 @@ limits! {
         drain_s: Seconds = 1.0 in 0.0..=60.0 "s",
             "A reply of 73 MiB leaves in a tenth of that on one machine; Blender's exit must not be held up.";
     }
+    "Scripts" {
+        /// Size of one script.
+        max_script_bytes: Whole = 100_000 in 1..=262_144 "bytes",
+            "Checked in 5 ms at most, and longer than what people or agents write; data belongs in `args` or in the blob.";
+        /// How long the user has to decide about a script; then it is refused.
+        ask_timeout_s: Seconds = 60.0 in 0.1..=3_600.0 "s",
+            "Enough to read a page of Python, and a third of a script's usual deadline, so that it can still run.";
+        /// Scripts that may wait for the user's decision at once.
+        max_asking: Whole = 16 in 1..=1_000 "scripts",
+            "More than anybody decides about with care; a client that floods the list is told to wait.";
+        /// Scripts whose check is remembered.
+        max_verdicts: Whole = 500 in 2..=100_000 "scripts",
+            "Tools send the same few again and again; 1 KiB each as a rule, 64 KiB at most.";
+        /// Copies of the open file that are saved before scripts and kept.
+        max_checkpoints: Whole = 10 in 1..=1_000 "files",
+            "A session's last steps; each is as large as the file, and the oldest makes room.";
+    }
     "Rates of One Client" {
         /// Requests in a minute; the first minute's worth may come at once.
         requests_per_minute: Whole = 6_000_000 in 1..=100_000_000 "requests",
@@ -309,6 +326,11 @@ impl Limits {
     /// `script_deadline_s` as a duration.
     pub fn script_deadline(&self) -> Duration {
         Duration::from_secs_f64(self.script_deadline_s)
+    }
+
+    /// `ask_timeout_s` as a duration.
+    pub fn ask_timeout(&self) -> Duration {
+        Duration::from_secs_f64(self.ask_timeout_s)
     }
 
     /// `drain_s` as a duration.

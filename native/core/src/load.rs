@@ -23,6 +23,10 @@ pub struct InboxLimits {
     pub bytes: usize,
     /// Ended requests that are kept for percentiles.
     pub samples: usize,
+    /// Requests that wait for the user's decision.
+    pub asking: usize,
+    /// How long the user has for one.
+    pub patience: Duration,
     /// The main thread counts as blocked after this long without asking for work.
     pub blocked_after: Duration,
 }
@@ -36,6 +40,8 @@ impl From<&Limits> for InboxLimits {
             session_queued: limits.max_session_queued as usize,
             bytes: limits.max_queued_mib as usize * 1024 * 1024,
             samples: limits.max_samples as usize,
+            asking: limits.max_asking as usize,
+            patience: limits.ask_timeout(),
             blocked_after: limits.blocked_after(),
         }
     }
@@ -167,6 +173,8 @@ mod tests {
         session_queued: 2,
         bytes: 100,
         samples: 1000,
+        asking: 1,
+        patience: Duration::from_secs(1),
         blocked_after: Duration::MAX,
     };
 

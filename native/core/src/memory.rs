@@ -59,6 +59,17 @@ pub static PARTS: &[Part] = &[
         bytes: |limits| u64::from(limits.max_queued) * 8 * KIB,
     },
     Part {
+        // 50 findings with their excerpts, or with the message of a syntax error.
+        what: "Findings in scripts that wait, or are remembered",
+        formula: "(max_queued + max_verdicts) × 64 KiB",
+        bytes: |limits| (u64::from(limits.max_queued) + u64::from(limits.max_verdicts)) * 64 * KIB,
+    },
+    Part {
+        what: "Scripts that the user is shown, or that are looked at",
+        formula: "max_asking × 256 KiB + 25 MiB",
+        bytes: |limits| u64::from(limits.max_asking) * 256 * KIB + 25 * MIB,
+    },
+    Part {
         // Each connection runs one request at a time, and pieces take as much again as they are told.
         what: "Output that is not told yet",
         formula: "max_connections × 512 KiB",

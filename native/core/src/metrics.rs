@@ -5,6 +5,7 @@
 //! errors, the classes of refusals. Whatever else arrives counts as `other`; so no client can make a page
 //! grow, and no script, path, label or client's name is ever told to whoever reads it.
 
+mod guard;
 mod refusal;
 
 use std::time::Duration;
@@ -19,6 +20,7 @@ use spindle_protocol::methods::control::State;
 
 use crate::overview::ALERTS;
 
+pub use guard::{AskEnd, GuardCounters};
 pub use refusal::{DropClass, drop_class, is_not_finite};
 use refusal::{OUT_OF_RANGE, VALIDATION};
 
@@ -69,6 +71,8 @@ pub struct Gauges {
     pub alerts: Vec<String>,
     /// Requests that wait, those in check included.
     pub queued: usize,
+    /// Those of them that wait for the user's decision.
+    pub asking: usize,
     /// Requests that have started and are not answered.
     pub running: usize,
     /// Authenticated connections.
@@ -91,6 +95,8 @@ pub struct Metrics {
     requests: Requests,
     frames: Frames,
     refusals: Refusals,
+    /// Counters of the guard's work.
+    pub guard: GuardCounters,
     cache: Cache,
     ttl_capped: IntCounter,
     health_failures: IntCounter,
@@ -145,6 +151,7 @@ impl Metrics {
             requests: Requests::new(&set),
             frames: Frames::new(&set),
             refusals: Refusals::new(&set),
+            guard: GuardCounters::new(&set),
             cache: Cache::new(&set),
             ttl_capped: set
                 .counter("validation_ttl_capped_total", "Times to live that were cut to the longest allowed."),
@@ -311,6 +318,7 @@ struct Now {
     alert: GaugeVec,
     healthy: Gauge,
     queued: Gauge,
+    asking: Gauge,
     running: Gauge,
     connections: Gauge,
     sessions: Gauge,
@@ -327,6 +335,7 @@ impl Now {
             alert: set.gauges("alert", "What a person should know of: 1 while it is so.", &["alert"]),
             healthy: set.gauge("healthy", "0 once three probes in a row found the main thread blocked, else 1."),
             queued: set.gauge("queued_requests", "Requests that wait for Blender's main thread."),
+            asking: set.gauge("asking_requests", "Those of them that wait for the user's decision."),
             running: set.gauge("running_requests", "Requests that have started and are not answered."),
             connections: set.gauge("connections", "Authenticated connections."),
             sessions: set.gauge("sessions", "Known clients, connected or lately so."),
@@ -347,6 +356,7 @@ impl Now {
         }
         self.healthy.set(flag(now.healthy));
         self.queued.set(now.queued as f64);
+        self.asking.set(now.asking as f64);
         self.running.set(now.running as f64);
         self.connections.set(now.connections as f64);
         self.sessions.set(now.sessions as f64);

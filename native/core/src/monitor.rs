@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use spindle_protocol::methods::control::{Alert, State};
 
 use crate::limits::Limits;
-use crate::overview::{LOG_FAILING, Overview, QUEUE_DEPTH, UNHEALTHY};
+use crate::overview::{ASKING, LOG_FAILING, Overview, QUEUE_DEPTH, UNHEALTHY};
 
 /// So many failed probes in a row make the server unhealthy: one may fall into a long redraw.
 const FAILURES: u32 = 3;
@@ -24,6 +24,7 @@ pub struct Monitor {
     failures: u32,
     unhealthy: Option<Raised>,
     queue_depth: Option<Raised>,
+    asking: Option<Raised>,
     log_failing: Option<Raised>,
     /// What was so from the start, and stays.
     known: Vec<(&'static str, Raised)>,
@@ -39,6 +40,7 @@ impl Monitor {
             failures: 0,
             unhealthy: None,
             queue_depth: None,
+            asking: None,
             log_failing: None,
             known: known.into_iter().map(|(name, text)| (name, Raised { since: now, text })).collect(),
         }
@@ -69,6 +71,9 @@ impl Monitor {
         let deep = overview.queued > self.deep;
         let text = deep.then(|| format!("{} requests wait, more than {}", overview.queued, self.deep));
         renew(&mut self.queue_depth, text, now);
+        let asking = overview.asking;
+        let text = (asking > 0).then(|| format!("waiting for the decision of the user in Blender: {asking}"));
+        renew(&mut self.asking, text, now);
         renew(&mut self.log_failing, log_fault, now);
     }
 
@@ -79,8 +84,12 @@ impl Monitor {
 
     /// What a person should know of, oldest first.
     pub fn alerts(&self, now: Instant) -> Vec<Alert> {
-        let now_and_then =
-            [(UNHEALTHY, &self.unhealthy), (QUEUE_DEPTH, &self.queue_depth), (LOG_FAILING, &self.log_failing)];
+        let now_and_then = [
+            (UNHEALTHY, &self.unhealthy),
+            (QUEUE_DEPTH, &self.queue_depth),
+            (ASKING, &self.asking),
+            (LOG_FAILING, &self.log_failing),
+        ];
         let now_and_then = now_and_then.into_iter().filter_map(|(name, raised)| Some((name, raised.as_ref()?)));
         let known = self.known.iter().map(|(name, raised)| (*name, raised));
         let describe = |(name, Raised { since, text }): (&str, &Raised)| {
@@ -104,7 +113,7 @@ mod tests {
 
     fn overview(state: State, queued: usize) -> Overview {
         let since_tick = Duration::from_secs(11);
-        Overview { state, since_tick, running: Vec::new(), queued, answered: 0, recent: Vec::new() }
+        Overview { state, since_tick, running: Vec::new(), queued, asking: 0, answered: 0, recent: Vec::new() }
     }
 
     fn names(monitor: &Monitor, now: Instant) -> Vec<String> {

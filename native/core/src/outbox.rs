@@ -4,11 +4,13 @@ use std::sync::Arc;
 
 use mio::Waker;
 use parking_lot::Mutex;
+use spindle_protocol::error::WireError;
+use spindle_protocol::methods::script::CheckResult;
 
 use crate::cache::Answer;
 use crate::feed::News;
 use crate::jobs::Outcome;
-use crate::keys::{CacheKey, ConnectionKey, JobKey};
+use crate::keys::{Address, CacheKey, ConnectionKey, JobKey};
 
 /// Whether a frame may overtake others on its connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -43,6 +45,8 @@ pub enum Parcel {
     Outcome(JobKey, Outcome),
     /// An answer to keep.
     Answer(CacheKey, Answer),
+    /// What a `script.check` came to.
+    Looked(Address, Result<CheckResult, WireError>),
 }
 
 /// Where other threads leave parcels for the I/O thread.

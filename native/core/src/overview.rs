@@ -26,8 +26,11 @@ pub const PREVIOUS_CRASH: &str = "previous_crash";
 /// The alert of pages for monitoring programs that cannot be served.
 pub const METRICS_PORT: &str = "metrics_port";
 
+/// The alert of scripts that wait for the user.
+pub const ASKING: &str = "asking";
+
 /// The names of all alerts.
-pub const ALERTS: [&str; 5] = [UNHEALTHY, QUEUE_DEPTH, LOG_FAILING, PREVIOUS_CRASH, METRICS_PORT];
+pub const ALERTS: [&str; 6] = [UNHEALTHY, QUEUE_DEPTH, ASKING, LOG_FAILING, PREVIOUS_CRASH, METRICS_PORT];
 
 /// How a request ended, for people.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -81,6 +84,8 @@ pub struct Overview {
     pub running: Vec<(Ticket, Running)>,
     /// Requests that are not running.
     pub queued: usize,
+    /// Those of them that wait for the user's decision.
+    pub asking: usize,
     /// Requests answered.
     pub answered: u64,
     /// The last finished requests, newest last.

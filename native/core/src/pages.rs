@@ -33,6 +33,7 @@ mod tests {
             healthy,
             alerts: Vec::new(),
             queued: 0,
+            asking: 0,
             running: 0,
             connections: 0,
             sessions: 0,

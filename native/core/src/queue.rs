@@ -9,9 +9,11 @@ use spindle_protocol::methods::control::{CancelOutcome, Running};
 use spindle_protocol::notification::Progress;
 
 use crate::admit::{Admitted, Unchecked};
+use crate::consent::Consent;
+use crate::judge::{By, Refusal};
 use crate::keys::{Address, CacheKey, ConnectionKey, JobKey, SessionKey, Ticket};
 use crate::load::Loads;
-use crate::metrics::Metrics;
+use crate::metrics::{AskEnd, Metrics};
 use crate::overview::{Finished, RECENT, Verdict};
 use crate::samples::Samples;
 use crate::sequence::Sequence;
@@ -44,6 +46,15 @@ pub struct Ended {
     pub to: Destination,
     /// What.
     pub error: WireError,
+    /// A line for the log, of what the guard or the user refused.
+    pub note: Option<String>,
+}
+
+impl Ended {
+    /// An end that the log has no line for.
+    pub fn new(to: Destination, error: WireError) -> Ended {
+        Ended { to, error, note: None }
+    }
 }
 
 /// A request that is over.
@@ -61,17 +72,26 @@ pub struct Closed {
 
 /// Stops what runs on the main thread this very moment, from another thread and without waiting; says whether it could.
 /// It is called with the inbox locked, so that it never comes too late.
-pub type Breaker = fn() -> bool;
+pub type Breaker = fn(Ticket) -> bool;
+
+/// A running request is to stop.
+#[derive(Clone, Copy)]
+pub(crate) struct Stop {
+    pub(crate) cause: StopCause,
+    pub(crate) since: Instant,
+}
 
 /// How far a request has come.
 pub(crate) enum Stage {
     /// Its place is reserved, and it is not admitted yet. While it waits for the check worker it is here, so that a
     /// place that is given up takes it along.
     Checking(Option<Box<Unchecked>>),
+    /// It is admitted, and the user is asked about it.
+    Asking(Box<Admitted>),
     /// It can start when its turn comes.
     Waiting(Box<Admitted>),
     /// It has started and is not answered.
-    Running { since: Instant, suspended: bool, stop: Option<StopCause>, breaker: Option<Breaker> },
+    Running { since: Instant, suspended: bool, stop: Option<Stop>, breaker: Option<Breaker> },
 }
 
 /// A request in flight.
@@ -100,6 +120,7 @@ pub(crate) struct Queue {
     pub(crate) turns: Turns,
     pub(crate) deadlines: BTreeSet<(Instant, Ticket)>,
     pub(crate) loads: Loads,
+    pub(crate) consent: Consent,
     pub(crate) closed: bool,
     pub(crate) interrupted: bool,
     pub(crate) waiting: bool,
@@ -112,7 +133,7 @@ pub(crate) struct Queue {
 }
 
 impl Queue {
-    pub(crate) fn new(started: Instant, samples: Arc<Samples>, metrics: Arc<Metrics>) -> Queue {
+    pub(crate) fn new(started: Instant, consent: Consent, samples: Arc<Samples>, metrics: Arc<Metrics>) -> Queue {
         Queue {
             tickets: Sequence::default(),
             entries: BTreeMap::new(),
@@ -120,6 +141,7 @@ impl Queue {
             turns: Turns::default(),
             deadlines: BTreeSet::new(),
             loads: Loads::default(),
+            consent,
             closed: false,
             interrupted: false,
             waiting: false,
@@ -132,11 +154,7 @@ impl Queue {
     }
 
     pub(crate) fn refuse_duplicate(&self, address: &Address) -> Result<(), WireError> {
-        if !self.by_address.contains_key(address) {
-            return Ok(());
-        }
-        let text = format!("the id {} is in flight on this connection; use another", address.id);
-        Err(WireError::new(Kind::DuplicateId, text))
+        if self.by_address.contains_key(address) { Err(address.duplicate()) } else { Ok(()) }
     }
 
     pub(crate) fn stage(&mut self, ticket: Ticket) -> Option<&mut Stage> {
@@ -160,13 +178,58 @@ impl Queue {
         match self.stage(ticket)? {
             Stage::Running { suspended, stop, breaker, .. } => {
                 // Only the first cause counts, and what was broken once ends by itself.
-                let broken = stop.is_some() || breaker.is_some_and(|stop_now| stop_now());
-                stop.get_or_insert(cause);
+                let broken = stop.is_some() || breaker.is_some_and(|stop_now| stop_now(ticket));
+                stop.get_or_insert(Stop { cause, since: Instant::now() });
                 let stops = *suspended || (breaker.is_some() && broken);
                 Some(if stops { CancelOutcome::Interrupting } else { CancelOutcome::NotInterruptible })
             }
-            Stage::Checking(_) | Stage::Waiting(_) => None,
+            Stage::Checking(_) | Stage::Asking(_) | Stage::Waiting(_) => None,
         }
+    }
+
+    /// End a request that has not started.
+    pub(crate) fn end(&mut self, ticket: Ticket, error: WireError) -> Option<Ended> {
+        let closed = self.remove(ticket, Verdict::of(&error))?;
+        Some(Ended::new(closed.to, error))
+    }
+
+    /// An admitted request has its place: it waits for its turn, or for the user. Returns its end, where the user is
+    /// asked about too many already.
+    pub(crate) fn place(&mut self, ticket: Ticket, mut admitted: Admitted, now: Instant) -> Option<Ended> {
+        let entry = self.entries.get_mut(&ticket)?;
+        entry.cache_key = admitted.cache_key().cloned();
+        let (session, connection) = (entry.session, entry.connection);
+        let Some(case) = admitted.take_case().filter(|_| !self.consent.is_granted(session)) else {
+            entry.stage = Stage::Waiting(Box::new(admitted));
+            self.offer_first(connection);
+            return None;
+        };
+        entry.stage = Stage::Asking(Box::new(admitted));
+        let error = self.consent.ask(ticket, session, case, now).err()?;
+        self.end(ticket, error)
+    }
+
+    /// The user allows what they were asked about.
+    pub(crate) fn allow(&mut self, ticket: Ticket, how: AskEnd) {
+        if self.consent.withdraw(ticket).is_none() {
+            return;
+        }
+        self.metrics.guard.asked(how);
+        let Some(entry) = self.entries.get_mut(&ticket) else { return };
+        if let Stage::Asking(admitted) = std::mem::replace(&mut entry.stage, Stage::Checking(None)) {
+            entry.stage = Stage::Waiting(admitted);
+        }
+        let connection = entry.connection;
+        self.offer_first(connection);
+    }
+
+    /// What was asked about is refused.
+    pub(crate) fn refuse(&mut self, ticket: Ticket, by: By, how: AskEnd) -> Option<Ended> {
+        let asked = self.consent.withdraw(ticket)?;
+        self.metrics.guard.asked(how);
+        self.metrics.refused(Kind::ScriptRefused);
+        let Refusal { error, note } = asked.case.refuse(by);
+        self.end(ticket, error).map(|ended| Ended { note, ..ended })
     }
 
     pub(crate) fn remove(&mut self, ticket: Ticket, verdict: Verdict) -> Option<Closed> {
@@ -185,7 +248,10 @@ impl Queue {
                 self.loads.end_running(entry.session, now.saturating_duration_since(since));
                 Some(since)
             }
-            Stage::Checking(_) | Stage::Waiting(_) => {
+            Stage::Checking(_) | Stage::Asking(_) | Stage::Waiting(_) => {
+                if self.consent.withdraw(ticket).is_some() {
+                    self.metrics.guard.asked(AskEnd::Gone);
+                }
                 self.loads.end_queued(entry.session, entry.bytes);
                 None
             }
@@ -213,19 +279,20 @@ impl Queue {
     }
 
     pub(crate) fn running(&self, now: Instant) -> Vec<(Ticket, Running)> {
-        let mut started: Vec<(Instant, Ticket, &Entry)> = self
+        let mut started: Vec<(Instant, Option<Stop>, Ticket, &Entry)> = self
             .entries
             .iter()
             .filter_map(|(ticket, entry)| match entry.stage {
-                Stage::Running { since, .. } => Some((since, *ticket, entry)),
+                Stage::Running { since, stop, .. } => Some((since, stop, *ticket, entry)),
                 _ => None,
             })
             .collect();
         started.sort_by_key(|(since, ..)| *since);
-        let describe = |(since, ticket, entry): (Instant, Ticket, &Entry)| {
-            let for_ms = now.saturating_duration_since(since).as_millis() as u64;
+        let ms = |since| now.saturating_duration_since(since).as_millis() as u64;
+        let describe = |(since, stop, ticket, entry): (Instant, Option<Stop>, Ticket, &Entry)| {
             let (method, label, client) = (entry.method.to_owned(), entry.label.clone(), entry.client.clone());
-            (ticket, Running { method, label, client, for_ms, progress: entry.progress.clone() })
+            let (for_ms, stopping_ms) = (ms(since), stop.map(|stop| ms(stop.since)));
+            (ticket, Running { method, label, client, for_ms, stopping_ms, progress: entry.progress.clone() })
         };
         started.into_iter().map(describe).collect()
     }

@@ -7,9 +7,10 @@ use serde_json::value::to_raw_value;
 use spindle_protocol::envelope::{BadRequest, Request};
 use spindle_protocol::error::{Kind, WireError};
 use spindle_protocol::frame::Frame;
-use spindle_protocol::method::{self, Descriptor};
+use spindle_protocol::method::{self, Descriptor, Method};
+use spindle_protocol::methods::script::{Check, CheckResult};
 
-use crate::admit::{Origin, Unchecked};
+use crate::admit::{INLINE_CODE_BYTES, Origin, Unchecked};
 use crate::cache::Cache;
 use crate::checker::{Checker, settle};
 use crate::control::{self, Answer, Desk};
@@ -19,7 +20,9 @@ use crate::http::{Content, Page};
 use crate::inbox::{Destination, Ended, Inbox};
 use crate::job_desk::{JobDesk, Kept};
 use crate::jobs::{Jobs, Outcome};
+use crate::judge::Judge;
 use crate::keys::{Address, ConnectionKey, Ticket};
+use crate::looks::Looks;
 use crate::metrics::Metrics;
 use crate::monitor::Monitor;
 use crate::outbox::{Lane, Outgoing};
@@ -72,6 +75,8 @@ pub struct Router {
     pub sessions: Sessions,
     /// The queue.
     pub inbox: Arc<Inbox>,
+    /// What judges scripts.
+    pub judge: Arc<Judge>,
     /// Requests whose outcome is kept.
     pub jobs: JobDesk,
     /// Kept answers.
@@ -86,6 +91,8 @@ pub struct Router {
     pub shared: Arc<Shared>,
     /// When the server started.
     pub started: Instant,
+    /// What the worker is to answer.
+    looks: Looks,
     /// Counters that would have gone below zero, as far as they are in the log.
     underflows: u64,
 }
@@ -100,6 +107,8 @@ pub struct Parts {
     pub settings: Settings,
     /// The queue.
     pub inbox: Arc<Inbox>,
+    /// What judges scripts.
+    pub judge: Arc<Judge>,
     /// The worker for slow checks.
     pub checker: Checker,
     /// What is counted.
@@ -113,7 +122,7 @@ pub struct Parts {
 impl Router {
     /// A router that knows no client yet.
     pub fn new(parts: Parts, now: Instant) -> Router {
-        let Parts { identity, window, settings, inbox, checker, metrics, shared, known } = parts;
+        let Parts { identity, window, settings, inbox, judge, checker, metrics, shared, known } = parts;
         let limits = &settings.limits;
         let jobs = JobDesk::new(Jobs::new(limits.into()), Arc::clone(&inbox), limits.max_queued as usize);
         let (sessions, cache) = (Sessions::new(limits), Cache::new(limits.into()));
@@ -130,6 +139,7 @@ impl Router {
             settings,
             sessions,
             inbox,
+            judge,
             jobs,
             cache,
             metrics,
@@ -137,6 +147,7 @@ impl Router {
             checker,
             shared,
             started,
+            looks: Looks::default(),
             underflows: 0,
         }
     }
@@ -245,6 +256,8 @@ impl Router {
         }
         let deadline = self.settings.limits.script_deadline();
         let request = Unchecked::new(request, blob, method, origin.clone(), now, deadline);
+        let address = Address { connection: origin.connection, id: request.id().clone() };
+        self.looks.refuse_duplicate(&address)?;
         if let Some(answer) = self.kept_answer(&request, now)? {
             return Ok(vec![answer]);
         }
@@ -261,7 +274,6 @@ impl Router {
                 }
             });
         }
-        let address = Address { connection: origin.connection, id: request.id().clone() };
         self.jobs.refuse_duplicate(&address)?;
         let ticket = self.inbox.reserve(&request, Some(address.clone()), Destination::Caller(address))?;
         Ok(self.check(ticket, request, now))
@@ -274,7 +286,7 @@ impl Router {
             self.checker.check(ticket);
             return Vec::new();
         }
-        match settle(&self.inbox, ticket, request) {
+        match settle(&self.judge, &self.inbox, ticket, request) {
             Ok(()) => Vec::new(),
             Err(refusal) => {
                 self.metrics.refused_error(&refusal.error);
@@ -287,8 +299,7 @@ impl Router {
     fn kept_answer(&mut self, request: &Unchecked, now: Instant) -> Result<Option<Outgoing>, WireError> {
         let Some(max_age_ms) = request.options().max_age_ms else { return Ok(None) };
         let address = Address { connection: request.origin().connection, id: request.id().clone() };
-        self.inbox.refuse_duplicate(&address)?;
-        self.jobs.refuse_duplicate(&address)?;
+        self.refuse_duplicate(&address)?;
         let Some(key) = request.cache_key()? else { return Ok(None) };
         let found = self.cache.get(&key, Duration::from_millis(max_age_ms), self.shared.generation(), now);
         let Some((answer, cached)) = found else {
@@ -303,8 +314,11 @@ impl Router {
 
     fn control(&mut self, request: &Request, origin: &Origin, now: Instant) -> Result<Vec<Outgoing>, WireError> {
         let address = Address { connection: origin.connection, id: request.id.clone() };
-        self.inbox.refuse_duplicate(&address)?;
-        self.jobs.refuse_duplicate(&address)?;
+        self.refuse_duplicate(&address)?;
+        if request.method == Check::NAME && request.params.get().len() > INLINE_CODE_BYTES {
+            self.looks.begin(address, origin.session, &request.params, &self.checker)?;
+            return Ok(Vec::new());
+        }
         let answer = control::answer(request, &address, origin.session, &mut self.desk(now), now)?;
         self.metrics.control_ended(&request.method, "ok");
         match answer {
@@ -321,6 +335,23 @@ impl Router {
         }
     }
 
+    /// Refuse an id that is in flight.
+    fn refuse_duplicate(&self, address: &Address) -> Result<(), WireError> {
+        self.inbox.refuse_duplicate(address)?;
+        self.jobs.refuse_duplicate(address)?;
+        self.looks.refuse_duplicate(address)
+    }
+
+    /// The worker has looked at a script.
+    pub fn looked(&mut self, address: &Address, result: &Result<CheckResult, WireError>) -> Option<Outgoing> {
+        let answer = self.looks.end(address, result)?;
+        match result {
+            Ok(_) => self.metrics.control_ended(Check::NAME, "ok"),
+            Err(error) => self.refused(Check::NAME, error),
+        }
+        Some(answer)
+    }
+
     fn desk(&mut self, now: Instant) -> Desk<'_> {
         Desk {
             identity: &self.identity,
@@ -328,6 +359,7 @@ impl Router {
             settings: &self.settings,
             sessions: &self.sessions,
             inbox: &self.inbox,
+            judge: &self.judge,
             jobs: &mut self.jobs,
             cache: &mut self.cache,
             metrics: &self.metrics,
@@ -345,7 +377,10 @@ impl Router {
 
     /// Tell what a request that ended without the main thread came to.
     pub fn tell(&mut self, ended: Ended, now: Instant) -> Vec<Outgoing> {
-        let Ended { to, error } = ended;
+        let Ended { to, error, note } = ended;
+        if let Some(note) = note {
+            self.shared.note(error.data.kind.name(), &note);
+        }
         match to {
             Destination::Caller(Address { connection, id }) => {
                 let bytes = outcome_frame(&id, &Outcome::Error(error));
@@ -361,9 +396,7 @@ impl Router {
         let overview = self.inbox.overview(now);
         if !self.monitor.probe(&overview, now) {
             self.metrics.health_check_failed();
-            if let Some(journal) = self.shared.journal() {
-                journal.note("health_check_failed", "Blender's main thread has not asked for work for a while");
-            }
+            self.shared.note("health_check_failed", "Blender's main thread has not asked for work for a while");
         }
         self.note_underflows();
         self.monitor.observe(&overview, self.shared.log_fault(), now);
@@ -373,16 +406,14 @@ impl Router {
     /// Log counters that would have gone below zero: a fault of ours, which must not stay unseen (BUG-010).
     fn note_underflows(&mut self) {
         let seen = self.inbox.underflows() + self.sessions.underflows();
-        if seen > std::mem::replace(&mut self.underflows, seen)
-            && let Some(journal) = self.shared.journal()
-        {
-            journal.note("counter_underflow", &format!("{seen} times a counter would have gone below zero"));
+        if seen > std::mem::replace(&mut self.underflows, seen) {
+            self.shared.note("counter_underflow", &format!("{seen} times a counter would have gone below zero"));
         }
     }
 
     /// Whether a connection has requests that are not answered.
     pub fn has_in_flight(&self, connection: ConnectionKey) -> bool {
-        self.inbox.has_in_flight(connection) || self.jobs.has_waits(connection)
+        self.inbox.has_in_flight(connection) || self.jobs.has_waits(connection) || self.looks.has_waits(connection)
     }
 
     /// A connection is gone.
@@ -391,6 +422,7 @@ impl Router {
             self.sessions.leave(origin.session, now);
             self.inbox.disconnect(connection);
             self.jobs.disconnect(connection, now);
+            self.looks.disconnect(connection);
         }
     }
 
@@ -406,6 +438,7 @@ impl Router {
     fn forget_sessions(&mut self, now: Instant) {
         for session in self.sessions.take_forgotten() {
             self.jobs.forget_session(session, now);
+            self.inbox.forget_session(session);
         }
     }
 }

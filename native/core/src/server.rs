@@ -306,6 +306,10 @@ impl Server {
                         self.send_all(vec![frame], now);
                     }
                 }
+                Parcel::Looked(address, result) => {
+                    let frame = self.router.looked(&address, &result);
+                    self.send_all(frame.into_iter().collect(), now);
+                }
                 Parcel::Answer(key, answer) => self.router.cache.keep(key, answer, now),
             }
         }

@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use serde_json::{Map, Value};
+use spindle_protocol::finding::Level;
 use spindle_protocol::methods::watch::LimitRow;
 use thiserror::Error;
 
@@ -67,6 +68,8 @@ pub struct Settings {
     pub log: bool,
     /// Where the log goes; a folder of the user's own when absent.
     pub log_dir: Option<PathBuf>,
+    /// How strict the guard is with scripts.
+    pub guard_level: Level,
     /// Whether the process's soft descriptor limit may be raised to fit `max_connections`.
     pub raise_descriptor_limit: bool,
     /// Where the instance file goes; the user's runtime folder when absent.
@@ -86,6 +89,7 @@ impl Default for Settings {
             metrics_port: None,
             log: true,
             log_dir: None,
+            guard_level: Level::default(),
             raise_descriptor_limit: false,
             runtime_dir: None,
             limits: Limits::default(),
@@ -129,6 +133,7 @@ const PLAIN: &[(&str, Take)] = &[
     }),
     ("log", |settings, value| switch(value).map(|on| settings.log = on)),
     ("log_dir", |settings, value| folder(value).map(|dir| settings.log_dir = dir)),
+    ("guard_level", |settings, value| level(value).map(|level| settings.guard_level = level)),
     ("raise_descriptor_limit", |settings, value| switch(value).map(|on| settings.raise_descriptor_limit = on)),
     ("runtime_dir", |settings, value| folder(value).map(|dir| settings.runtime_dir = dir)),
 ];
@@ -152,6 +157,11 @@ fn switch(value: &Value) -> Result<bool, &'static str> {
         (_, Some(1)) => Ok(true),
         _ => Err("allowed is true or false, also as 1 or 0"),
     }
+}
+
+fn level(value: &Value) -> Result<Level, &'static str> {
+    let named = |level: &&Level| value.as_str() == Some(level.name());
+    Level::ALL.iter().find(named).copied().ok_or("allowed is \"trusted\", \"guarded\", \"ask\" or \"locked\"")
 }
 
 fn folder(value: &Value) -> Result<Option<PathBuf>, &'static str> {
@@ -307,6 +317,13 @@ mod tests {
             (P, json!({"metrics_port": 9}), "is 9; allowed is a whole number from 1024 to 65535, or 0 for none"),
             (P, json!({"metrics_port": 27182}), "is 27182; it must differ from port"),
             (P, json!({"log": 2}), "log in the preferences is 2; allowed is true or false"),
+            (
+                P,
+                json!({"guard_level": "lax"}),
+                "guard_level in the preferences is \"lax\"; allowed is \"trusted\", \"guar",
+            ),
+            (E, json!({"guard_level": "1"}), "(SPINDLE_GUARD_LEVEL) is 1; allowed"),
+            (A, json!({"guard_level": "Ask"}), "guard_level on the command line is \"Ask\"; allowed"),
             (P, json!({"log_dir": 1}), "log_dir in the preferences is 1; allowed is the path"),
             (P, json!({"max_connections": 0}), "is 0; allowed is a whole number from 1 to 10000 (connections)"),
             (P, json!({"max_connections": "128"}), "max_connections in the preferences is \"128\"; allowed"),
@@ -348,6 +365,7 @@ mod tests {
             ("SPINDLE_MAX_QUEUED", "4000"),
             ("SPINDLE_PORT", "6000"),
             ("SPINDLE_LOG", "0"),
+            ("SPINDLE_GUARD_LEVEL", "ask"),
             ("SPINDLE_LOG_DIR", "7"),
             ("SPINDLE_METRICS_PORT", "9100"),
             ("SPINDLE_STALL_S", ""),
@@ -361,6 +379,7 @@ mod tests {
             port: 0,
             metrics_port: Some(9100),
             log: false,
+            guard_level: Level::Ask,
             log_dir: Some(PathBuf::from("7")),
             limits: Limits { max_queued: 4000, stall_s: 5.0, ..Limits::default() },
             sources: settings.sources.clone(),

@@ -64,6 +64,13 @@ impl Shared {
         self.journal.as_ref()?.as_ref().ok()
     }
 
+    /// Write a line of the log about something that is no request.
+    pub fn note(&self, event: &str, text: &str) {
+        if let Some(journal) = self.journal() {
+            journal.note(event, text);
+        }
+    }
+
     /// What is wrong with the request log.
     pub fn log_fault(&self) -> Option<String> {
         match self.journal.as_ref()? {

@@ -10,18 +10,26 @@ use model::{Model, Stage};
 use proptest::prelude::*;
 use serde_json::json;
 use spindle_core::admit::{Origin, Unchecked};
+use spindle_core::consent::Decision;
 use spindle_core::inbox::{Destination, Ended, Inbox, StopCause};
+use spindle_core::judge::Judge;
 use spindle_core::keys::{Address, ConnectionKey, JobKey, SessionKey, Ticket};
 use spindle_core::load::InboxLimits;
 use spindle_core::metrics::Metrics;
 use spindle_core::overview::{RECENT, Verdict};
+use spindle_core::settings::Settings;
 use spindle_protocol::envelope::{Request, RequestId};
 use spindle_protocol::error::{Kind, Started};
+use spindle_protocol::finding::Level;
 use spindle_protocol::method::find;
 use spindle_protocol::methods::control::{CancelOutcome, State};
 
 const SESSIONS: usize = 3;
 const CONNECTIONS: usize = 6;
+/// How long the user has.
+const PATIENCE_MS: u64 = 10;
+/// Nobody runs this without asking.
+const DANGEROUS: &str = "import os\nos.system('x')";
 const LIMITS: InboxLimits = InboxLimits {
     queued: 8,
     in_flight: 4,
@@ -29,19 +37,22 @@ const LIMITS: InboxLimits = InboxLimits {
     session_queued: 5,
     bytes: 400,
     samples: 100,
+    asking: 2,
+    patience: Duration::from_millis(PATIENCE_MS),
     blocked_after: Duration::MAX,
 };
 
 /// One thing that happens. A `pick` chooses among all tickets so far, ended ones included.
 #[derive(Clone, Debug)]
 enum Step {
-    Reserve { slot: usize, id: u64, blob: usize, deadline_ms: Option<u64>, detached: bool },
+    Reserve { slot: usize, id: u64, blob: usize, deadline_ms: Option<u64>, detached: bool, asks: bool },
     Fill { pick: prop::sample::Index },
     Refuse { pick: prop::sample::Index },
     Take,
     Interrupt,
     Suspend { pick: prop::sample::Index },
     Finish { pick: prop::sample::Index },
+    Decide { pick: prop::sample::Index, decision: Decision },
     Cancel { slot: usize, id: u64 },
     Expire { after_ms: u64 },
     Disconnect { slot: usize },
@@ -50,11 +61,14 @@ enum Step {
 fn step() -> impl Strategy<Value = Step> {
     let (slot, id) = (0..CONNECTIONS, 0..5u64);
     let pick = any::<prop::sample::Index>;
-    let reserve = (slot.clone(), id.clone(), 0..120usize, prop::option::of(1..20u64), prop::bool::weighted(0.2));
+    let (detached, asks) = (prop::bool::weighted(0.2), prop::bool::weighted(0.3));
+    let reserve = (slot.clone(), id.clone(), 0..120usize, prop::option::of(1..20u64), detached, asks);
+    let decision = prop_oneof![6 => Just(Decision::Once), 1 => Just(Decision::Session), 3 => Just(Decision::Refuse)];
     prop_oneof![
-        12 => reserve.prop_map(|(slot, id, blob, deadline_ms, detached)| {
-            Step::Reserve { slot, id, blob, deadline_ms, detached }
+        12 => reserve.prop_map(|(slot, id, blob, deadline_ms, detached, asks)| {
+            Step::Reserve { slot, id, blob, deadline_ms, detached, asks }
         }),
+        4 => (pick(), decision).prop_map(|(pick, decision)| Step::Decide { pick, decision }),
         10 => pick().prop_map(|pick| Step::Fill { pick }),
         1 => pick().prop_map(|pick| Step::Refuse { pick }),
         10 => Just(Step::Take),
@@ -70,6 +84,7 @@ fn step() -> impl Strategy<Value = Step> {
 /// The inbox, its model, and what the I/O thread and the checker would hold.
 struct World {
     inbox: Inbox,
+    judge: Judge,
     model: Model,
     epoch: Instant,
     now_ms: u64,
@@ -86,8 +101,10 @@ impl World {
         let slots: Vec<ConnectionKey> = (0..CONNECTIONS).map(ConnectionKey).collect();
         let mut model = Model::new(LIMITS);
         model.connected.clone_from(&slots);
+        let settings = Settings { guard_level: Level::Ask, ..Settings::default() };
         World {
             inbox: Inbox::new(LIMITS, Arc::new(Metrics::new())),
+            judge: Judge::new(&settings, true, Arc::new(Metrics::new())),
             model,
             epoch: Instant::now(),
             now_ms: 0,
@@ -105,8 +122,9 @@ impl World {
 
     fn act(&mut self, step: &Step) {
         match step {
-            Step::Reserve { slot, id, blob, deadline_ms, detached } => {
-                self.reserve(*slot, *id, *blob, *deadline_ms, *detached);
+            Step::Reserve { slot, id, blob, deadline_ms, detached, asks } => {
+                let method = if *asks { "script.run" } else { "file.new" };
+                self.reserve(*slot, *id, *blob, *deadline_ms, *detached, method);
             }
             Step::Take => {
                 self.take();
@@ -124,7 +142,16 @@ impl World {
             }
             Step::Suspend { pick } if !self.tickets.is_empty() => self.suspend(*pick.get(&self.tickets)),
             Step::Finish { pick } if !self.tickets.is_empty() => self.finish(*pick.get(&self.tickets)),
-            Step::Fill { .. } | Step::Refuse { .. } | Step::Suspend { .. } | Step::Finish { .. } => {}
+            Step::Decide { pick, decision } if !self.tickets.is_empty() => {
+                // As a rule, of those that the user is asked about.
+                let asking = self.model.asking();
+                self.decide(*pick.get(if asking.is_empty() { &self.tickets } else { &asking }), *decision);
+            }
+            Step::Fill { .. }
+            | Step::Refuse { .. }
+            | Step::Suspend { .. }
+            | Step::Finish { .. }
+            | Step::Decide { .. } => {}
         }
         self.model.note_ready();
         self.compare();
@@ -139,7 +166,11 @@ impl World {
         assert_eq!(overview.answered, self.model.ended as u64);
         assert_eq!(overview.recent.len(), self.model.ended.min(RECENT));
         assert_eq!(overview.state, if running > 0 { State::Busy } else { State::Ready });
-        let due = self.model.rows.iter().filter_map(|row| row.deadline).min();
+        let asking = self.inbox.asking();
+        assert_eq!(asking.iter().map(|(ticket, _)| *ticket).collect::<Vec<_>>(), self.model.asking());
+        assert_eq!(overview.asking, asking.len());
+        let until = |row: &model::Row| if let Stage::Asking { until } = row.stage { Some(until) } else { None };
+        let due = self.model.rows.iter().flat_map(|row| [row.deadline, until(row)]).flatten().min();
         assert_eq!(self.inbox.next_deadline(), due.map(|ms| self.at(ms)));
         for row in &self.model.rows {
             let stop = if let Stage::Running { stop, .. } = row.stage { stop } else { None };
@@ -147,15 +178,25 @@ impl World {
         }
     }
 
-    fn reserve(&mut self, slot: usize, id: u64, blob: usize, deadline_ms: Option<u64>, detached: bool) {
-        let method = find("file.new").expect("a method without a deadline of its own");
+    fn reserve(
+        &mut self,
+        slot: usize,
+        id: u64,
+        blob: usize,
+        deadline_ms: Option<u64>,
+        detached: bool,
+        method: &'static str,
+    ) {
+        let method = find(method).expect("a method");
         let options = deadline_ms.map_or(json!({}), |ms| json!({"deadline_ms": ms}));
-        let message = json!({"jsonrpc": "2.0", "id": id, "method": method.name, "options": options});
+        let params = if method.carries_code { json!({"code": DANGEROUS}) } else { json!({}) };
+        let message = json!({"jsonrpc": "2.0", "id": id, "method": method.name, "params": params, "options": options});
         let request = Request::parse(message.to_string().as_bytes()).expect("a request");
         let (connection, session) = (self.slots[slot], SessionKey((slot % SESSIONS) as u64));
         let origin = Origin { connection, session, client: Arc::from("model") };
         let received = self.at(self.now_ms);
-        let request = Unchecked::new(request, vec![0; blob], method, origin, received, Duration::ZERO);
+        // Neither method has a deadline of its own.
+        let request = Unchecked::new(request, vec![0; blob], method, origin, received, Duration::MAX);
         let address = Address { connection, id: request.id().clone() };
         let (to, own) = if detached {
             (Destination::Job(JobKey(self.tickets.len() as u64)), None)
@@ -183,6 +224,7 @@ impl World {
             to,
             detached,
             bytes: request.bytes(),
+            asks: method.carries_code,
             deadline: deadline_ms.map(|ms| self.now_ms + ms),
             stage: Stage::Checking,
             ready_since: None,
@@ -192,9 +234,32 @@ impl World {
 
     fn fill(&mut self, ticket: Ticket) {
         let request = self.in_check.remove(&ticket).expect("it is in check");
-        self.inbox.fill(ticket, request.admit().expect("sound parameters"));
-        if let Some(row) = self.model.row(ticket) {
-            row.stage = Stage::Waiting;
+        let admitted = request.admit(&self.judge).expect("sound parameters");
+        let filled = self.inbox.fill(ticket, admitted, self.at(self.now_ms));
+        let is_crowded = self.model.fill(ticket, self.now_ms + PATIENCE_MS);
+        if is_crowded {
+            let row = self.model.end(ticket).expect("it was in check");
+            let ended = filled.expect_err("the user is asked about as many as they may be");
+            assert_ended(&ended, &self.model.destination(&row), Kind::QueueFull, Started::No);
+        } else {
+            filled.expect("there is room");
+        }
+    }
+
+    /// The user decides about a request, whether they were asked or not.
+    fn decide(&mut self, ticket: Ticket, decision: Decision) {
+        let expected = self.model.asking().contains(&ticket);
+        let (asked, ended) = self.inbox.decide(ticket, decision);
+        assert_eq!(asked, expected);
+        match (expected, decision) {
+            (false, _) => assert_eq!(ended, None),
+            (true, Decision::Refuse) => {
+                let row = self.model.end(ticket).expect("it was asked about");
+                let ended = ended.expect("an answer");
+                assert!(ended.note.as_ref().is_some_and(|note| note.contains("the user refused this")), "{ended:?}");
+                assert_ended(&ended, &self.model.destination(&row), Kind::ScriptRefused, Started::No);
+            }
+            (true, _) => self.model.allow(ticket, decision),
         }
     }
 
@@ -269,6 +334,13 @@ impl World {
                 assert_ended(ended, &self.model.destination(&row), Kind::ExpiredInQueue, Started::No);
             }
         }
+        for ticket in self.model.asking() {
+            if matches!(self.model.row(ticket).expect("there").stage, Stage::Asking { until } if until <= now) {
+                let row = self.model.end(ticket).expect("there");
+                let ended = ended.next().expect("an answer");
+                assert_ended(ended, &self.model.destination(&row), Kind::ScriptRefused, Started::No);
+            }
+        }
         assert_eq!(ended.next(), None);
     }
 
@@ -297,6 +369,10 @@ impl World {
     fn drain(mut self) {
         for ticket in self.in_check.keys().copied().collect::<Vec<_>>() {
             self.fill(ticket);
+            self.model.note_ready();
+        }
+        for ticket in self.model.asking() {
+            self.decide(ticket, Decision::Once);
             self.model.note_ready();
         }
         self.inbox.interrupt();
@@ -340,7 +416,8 @@ impl World {
                 self.inbox.reserve(&request, None, Destination::Nobody).expect_err("closed").data.kind,
                 Kind::ShuttingDown
             );
-            self.inbox.fill(ticket, request.admit().expect("sound parameters"));
+            let admitted = request.admit(&self.judge).expect("sound parameters");
+            self.inbox.fill(ticket, admitted, self.at(self.now_ms)).expect("the place was given up");
         }
         assert!(self.inbox.take(Duration::ZERO).is_none());
         assert_eq!(self.inbox.next_deadline(), None);

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use spindle_core::overview::Verdict;
+use spindle_core::handle::Ending;
 use spindle_protocol::error::{Kind, Started, WireError};
 use spindle_protocol::notification::{Progress, Stream};
 use support::{Harness, Peer, eventually, kind, raw};
@@ -41,7 +41,7 @@ fn a_detached_request_is_answered_at_once_and_its_outcome_is_kept() {
     let mut again = harness.client("a");
     let wait = again.request("job.wait", json!({"job": id, "timeout_ms": 20_000}));
     assert_eq!(again.call("ping", json!({}))["result"]["pong"], true, "a wait holds nobody up");
-    harness.handle.reply(ticket, raw(&json!({"picture": {"$blob": [0, 3]}})), vec![1, 2, 3], Verdict::ok(), None);
+    harness.handle.reply(ticket, raw(&json!({"picture": {"$blob": [0, 3]}})), vec![1, 2, 3], Ending::ok());
     let (report, blob) = again.receive();
     assert_eq!((&report["id"], &report["result"]["state"]), (&json!(wait), &json!("done")), "{report}");
     assert_eq!((&report["result"]["result"]["picture"]["$blob"], blob), (&json!([0, 3]), vec![1, 2, 3]));
@@ -238,7 +238,7 @@ fn what_can_be_broken_off_is() {
     let id = peer.request("render.image", json!({}));
     let (ticket, _) = harness.take();
     assert_eq!(peer.call("cancel", json!({"id": id}))["result"]["outcome"], "not_interruptible");
-    let stop = || {
+    let stop = |_| {
         BROKEN.store(true, Ordering::Release);
         true
     };

@@ -15,10 +15,9 @@ use std::time::Duration;
 
 use serde_json::{Map, Value, json};
 use spindle_core::admit::Admitted;
-use spindle_core::handle::{BlenderFacts, Handle};
+use spindle_core::handle::{BlenderFacts, Ending, Handle};
 use spindle_core::keys::Ticket;
 use spindle_core::memory::{PARTS, worst_case};
-use spindle_core::overview::Verdict;
 use spindle_core::settings::{Settings, environment};
 use spindle_protocol::frame::encode;
 use spindle_protocol::instance::Instance;
@@ -162,7 +161,7 @@ fn the_server() {
             }
         }
         let blob = vec![7; asked_for(&admitted, &params)];
-        handle.reply(ticket, raw(&json!({"data": {"$blob": [0, blob.len()]}})), blob, Verdict::ok(), None);
+        handle.reply(ticket, raw(&json!({"data": {"$blob": [0, blob.len()]}})), blob, Ending::ok());
     }
 }
 

@@ -6,10 +6,12 @@ use std::thread;
 use std::time::Duration;
 
 use serde_json::value::RawValue;
-use spindle_core::metrics::{DropClass, FrameKind, Gauges, Metrics, drop_class};
+use spindle_core::metrics::{AskEnd, DropClass, FrameKind, Gauges, Metrics, drop_class};
 use spindle_protocol::error::Kind;
+use spindle_protocol::finding::{Finding, Severity};
 use spindle_protocol::method::{METHODS, find};
 use spindle_protocol::methods::control::State;
+use spindle_protocol::methods::script::Verdict;
 
 const DOC: &str = include_str!("../../../docs/metrics.md");
 
@@ -19,6 +21,7 @@ fn gauges() -> Gauges {
         healthy: true,
         alerts: vec!["queue_depth".to_owned(), "<script>".to_owned()],
         queued: 11,
+        asking: 2,
         running: 1,
         connections: 3,
         sessions: 2,
@@ -27,6 +30,11 @@ fn gauges() -> Gauges {
         cache_entries: 5,
         uptime: Duration::from_millis(1500),
     }
+}
+
+fn finding(severity: Severity) -> Finding {
+    let [rule, excerpt, reason, remedy] = ["a.rule", "x", "why", "what"].map(str::to_owned);
+    Finding { rule, severity, line: 1, column: 1, excerpt, reason, remedy }
 }
 
 /// Each sample's value by its name and labels, as they stand on the page.
@@ -43,7 +51,7 @@ fn samples(metrics: &Metrics) -> BTreeMap<String, f64> {
 #[test]
 fn what_is_counted_is_on_the_page() {
     type Event = fn(&Metrics);
-    let rows: [(Event, &[(&str, f64)]); 16] = [
+    let rows: [(Event, &[(&str, f64)]); 20] = [
         (|_| {}, &[("spindle_queued_requests", 11.0), ("spindle_uptime_seconds", 1.5), ("spindle_healthy", 1.0)]),
         (|_| {}, &[("spindle_state{state=\"busy\"}", 1.0), ("spindle_state{state=\"ready\"}", 0.0)]),
         (|_| {}, &[("spindle_alert{alert=\"queue_depth\"}", 1.0), ("spindle_alert{alert=\"unhealthy\"}", 0.0)]),
@@ -100,6 +108,36 @@ fn what_is_counted_is_on_the_page() {
                 ("spindle_messages_refused_total{class=\"auth\"}", 1.0),
                 ("spindle_validation_nan_infinity_blocked_total", 0.0),
             ],
+        ),
+        (
+            |m| m.refused(Kind::ScriptRefused),
+            &[("spindle_messages_refused_total{class=\"policy\"}", 1.0), ("spindle_asking_requests", 2.0)],
+        ),
+        (
+            |m| m.guard.judged(Verdict::Refused, &[finding(Severity::Danger), finding(Severity::Caution)]),
+            &[
+                ("spindle_checks_total{verdict=\"refused\"}", 1.0),
+                ("spindle_checks_total{verdict=\"runs\"}", 0.0),
+                ("spindle_findings_total{severity=\"danger\"}", 1.0),
+                ("spindle_findings_total{severity=\"caution\"}", 1.0),
+            ],
+        ),
+        (
+            |m| {
+                m.guard.checked(Duration::from_micros(30));
+                m.guard.kept();
+                m.guard.kept();
+            },
+            &[
+                ("spindle_verdict_cache_misses_total", 1.0),
+                ("spindle_verdict_cache_hits_total", 2.0),
+                ("spindle_check_seconds_bucket{le=\"0.000025\"}", 0.0),
+                ("spindle_check_seconds_bucket{le=\"0.00005\"}", 1.0),
+            ],
+        ),
+        (
+            |m| m.guard.asked(AskEnd::NoAnswer),
+            &[("spindle_asked_total{decision=\"no_answer\"}", 1.0), ("spindle_asked_total{decision=\"once\"}", 0.0)],
         ),
         (Metrics::ttl_capped, &[("spindle_validation_ttl_capped_total", 1.0)]),
         (Metrics::cache_hit, &[("spindle_cache_hits_total", 1.0), ("spindle_cache_misses_total", 0.0)]),

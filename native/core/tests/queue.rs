@@ -5,7 +5,7 @@ mod support;
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use spindle_core::overview::Verdict;
+use spindle_core::handle::Ending;
 use support::{Harness, eventually, kind, raw};
 
 fn script(code: &str) -> Value {
@@ -189,7 +189,7 @@ fn a_result_too_large() {
     let mut peer = harness.client("a");
     peer.request("object.get", json!({"name": "x"}));
     let (ticket, _) = harness.take();
-    harness.handle.reply(ticket, raw(&json!("x".repeat(9 << 20))), Vec::new(), Verdict::ok(), None);
+    harness.handle.reply(ticket, raw(&json!("x".repeat(9 << 20))), Vec::new(), Ending::ok());
     let (reply, _) = peer.receive();
     assert_eq!((kind(&reply), &reply["error"]["data"]["started"]), ("bad_result", &json!(true)));
     harness.reply(ticket);

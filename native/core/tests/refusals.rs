@@ -9,11 +9,13 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 use spindle_core::admit::{Origin, Unchecked};
+use spindle_core::handle::Ending;
 use spindle_core::inbox::{Destination, Inbox};
+use spindle_core::judge::Judge;
 use spindle_core::keys::{Address, ConnectionKey, SessionKey};
 use spindle_core::limits::Limits;
 use spindle_core::metrics::Metrics;
-use spindle_core::overview::Verdict;
+use spindle_core::settings::Settings;
 use spindle_protocol::envelope::Request;
 use spindle_protocol::error::{Kind, WireError};
 use spindle_protocol::method::find;
@@ -64,7 +66,8 @@ fn what_is_cancelled_before_its_check_is_not_checked() {
     inbox.leave_for_check(third, request);
     let taken = inbox.take_to_check(third).expect("it waits for its check");
     assert_eq!((taken.bytes(), inbox.take_to_check(third).is_none()), (112, true), "it is taken once");
-    inbox.fill(third, taken.admit().expect("sound"));
+    let judge = Judge::new(&Settings::default(), false, Arc::new(Metrics::new()));
+    inbox.fill(third, taken.admit(&judge).expect("sound"), Instant::now()).expect("room");
     assert!(inbox.take_to_check(third).is_none() && inbox.take(Duration::ZERO).is_some());
 }
 
@@ -102,7 +105,7 @@ fn max_kept_mib() {
         peer.request_with("script.run", json!({"code": "1"}), json!({"detach": true}));
         let job = peer.receive().0["result"]["job"].clone();
         let (ticket, _) = harness.take();
-        harness.handle.reply(ticket, raw(&json!({})), vec![7; mebibytes << 20], Verdict::ok(), None);
+        harness.handle.reply(ticket, raw(&json!({})), vec![7; mebibytes << 20], Ending::ok());
         job
     };
     let jobs = [30, 30, 20].map(|mebibytes| keep(&mut peer, mebibytes));

@@ -8,8 +8,8 @@ use std::thread;
 use std::time::Duration;
 
 use serde_json::{Value, json};
+use spindle_core::handle::Ending;
 use spindle_core::keys::SessionKey;
-use spindle_core::overview::Verdict;
 use spindle_protocol::notification::Stream;
 use support::{Harness, Peer, eventually, kind, raw};
 
@@ -98,7 +98,7 @@ fn news_wait_for_a_slow_reader() {
     let mut peer = harness.client("a");
     peer.request("object.get", json!({"name": "x"}));
     let (large, _) = harness.take();
-    harness.handle.reply(large, raw(&json!({})), vec![7; 40 << 20], Verdict::ok(), None);
+    harness.handle.reply(large, raw(&json!({})), vec![7; 40 << 20], Ending::ok());
     let id = peer.request("script.run", json!({"code": "1"}));
     let (ticket, _) = harness.take();
     let line = "y".repeat(1 << 10);
@@ -122,7 +122,7 @@ fn last_words_arrive() {
     peer.request("object.get", json!({"name": "x"}));
     peer.request("object.get", json!({"name": "y"}));
     let (ticket, _) = harness.take();
-    harness.handle.reply(ticket, raw(&json!({})), vec![7; 60 << 20], Verdict::ok(), None);
+    harness.handle.reply(ticket, raw(&json!({})), vec![7; 60 << 20], Ending::ok());
     let reader = thread::spawn(move || {
         thread::sleep(Duration::from_millis(200));
         (peer.receive().1.len(), kind(&peer.receive().0).to_owned(), peer.read_out().len())

@@ -6,7 +6,7 @@ mod support;
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
-use spindle_core::overview::Verdict;
+use spindle_core::handle::Ending;
 use spindle_core::settings::Settings;
 use support::{Harness, Peer, eventually, kind, raw};
 
@@ -130,7 +130,7 @@ fn drain_s() {
         let mut peer = harness.client("a");
         peer.request("object.get", json!({"name": "x"}));
         let (ticket, _) = harness.take();
-        harness.handle.reply(ticket, raw(&json!({})), vec![0; 60 << 20], Verdict::ok(), None);
+        harness.handle.reply(ticket, raw(&json!({})), vec![0; 60 << 20], Ending::ok());
         let start = Instant::now();
         harness.handle.stop();
         assert_eq!(start.elapsed() >= Duration::from_millis(600), waits, "nobody reads, drain_s is {drain}");

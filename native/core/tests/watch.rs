@@ -5,7 +5,7 @@ mod support;
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use spindle_core::overview::Verdict;
+use spindle_core::handle::Ending;
 use support::{Harness, Peer, eventually, kind, raw};
 
 fn with_age(peer: &mut Peer, max_age_ms: u64) -> u64 {
@@ -21,7 +21,7 @@ fn kept_answers() {
     with_age(&mut peer, 60_000);
     let (ticket, _) = harness.take();
     let answer = |number: u64| raw(&json!({"number": number}));
-    harness.handle.reply(ticket, answer(1), Vec::new(), Verdict::ok(), None);
+    harness.handle.reply(ticket, answer(1), Vec::new(), Ending::ok());
     let (first, _) = peer.receive();
     assert_eq!((&first["result"]["number"], first.get("cached")), (&json!(1), None));
     // Blender renders: the main thread takes nothing.
@@ -47,7 +47,7 @@ fn kept_answers() {
     harness.reply(render);
     for number in [2, 3] {
         let (ticket, _) = harness.take();
-        harness.handle.reply(ticket, answer(number), Vec::new(), Verdict::ok(), None);
+        harness.handle.reply(ticket, answer(number), Vec::new(), Ending::ok());
         assert_eq!(other.receive().0["result"]["number"], number);
     }
     let cleared = other.call("cache.clear", json!({"containing": "scene.get"}));

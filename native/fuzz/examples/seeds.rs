@@ -1,5 +1,5 @@
-//! Write the seeds that the targets start from, made of the protocol's own table of methods and errors:
-//! `seeds FOLDER` fills FOLDER/frame, FOLDER/envelope and FOLDER/dictionary.
+//! Write the seeds that the targets start from, made of the protocol's own table of methods and errors, and of the guard's
+//! sets of scripts: `seeds FOLDER` fills FOLDER/frame, FOLDER/envelope, FOLDER/guard and FOLDER/dictionary.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -35,8 +35,22 @@ fn main() -> io::Result<()> {
     let frames: Vec<Vec<u8>> = messages.chunks(3).map(frame_input).collect();
     write_all(&folder.join("envelope"), messages)?;
     write_all(&folder.join("frame"), frames)?;
+    write_all(&folder.join("guard"), scripts()?)?;
     let lines: String = words.iter().map(|word| format!("\"\\\"{word}\\\"\"\n")).collect();
     fs::write(folder.join("dictionary"), lines)
+}
+
+/// Every row of the guard's sets.
+fn scripts() -> io::Result<Vec<String>> {
+    let sets = Path::new(env!("CARGO_MANIFEST_DIR")).join("../guard/tests");
+    let mut rows = Vec::new();
+    for set in ["evasions", "legitimate"] {
+        for file in fs::read_dir(sets.join(set))? {
+            let text = fs::read_to_string(file?.path())?;
+            rows.extend(text.split("\n# --- ").skip(1).map(|row| format!("# {row}")));
+        }
+    }
+    Ok(rows)
 }
 
 fn request(method: &str, params: &Value) -> String {

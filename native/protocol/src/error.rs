@@ -98,6 +98,9 @@ kinds! {
     /// The result cannot be sent: it is too large, or no JSON.
     BadResult = -32025, "bad_result", false;
 
+    /// The guard refused the script, or the user did; nothing ran. `findings` says why, and what to write instead.
+    ScriptRefused = -32026, "script_refused", false;
+
     /// Never sent: how a client reads the kind of a newer server; code and text are that server's.
     Unknown = -32099, "unknown", false;
 }

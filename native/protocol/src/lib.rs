@@ -9,6 +9,7 @@
 //! - [`notification`]: what the server tells unasked;
 //! - [`hello`]: greeting and mutual proof;
 //! - [`instance`]: how a client finds a server;
+//! - [`finding`]: what the guard says of a script;
 //! - [`log`]: what a line of the request log holds;
 //! - [`value`]: the types that parameters are made of;
 //! - [`method`]: what a method is, and the table of all of them;
@@ -18,6 +19,7 @@
 
 pub mod envelope;
 pub mod error;
+pub mod finding;
 pub mod frame;
 pub mod hello;
 pub mod instance;

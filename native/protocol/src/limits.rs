@@ -57,8 +57,11 @@ pub const LABEL_CHARS: usize = 64;
 /// (`MAX_ID_NAME` in DNA_ID.h, less the two bytes of the type code and the terminator).
 pub const NAME_BYTES: usize = 255;
 
-/// A script, in bytes. Blender's longest bundled add-on file is larger, but nobody sends that.
-pub const SCRIPT_BYTES: usize = 100_000;
+/// A script, in bytes: what the guard reads at all. How much of it a server allows is its setting `max_script_bytes`.
+pub const SCRIPT_BYTES: usize = 256 * 1024;
+
+/// Findings about one script that are told; the rest is counted.
+pub const FINDINGS: usize = 50;
 
 /// A file path, in bytes: Blender's own `FILE_MAX` is 1024.
 pub const PATH_BYTES: usize = 1023;

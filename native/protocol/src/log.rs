@@ -143,6 +143,10 @@ pub struct End {
     /// The undo step that holds its changes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub undo_step: Option<String>,
+    /// The rules of the guard that its script met, `watch:` and an event for what the runtime watch refused, and
+    /// `left:` and a kind for what it left behind; sorted, each once.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub notes: Vec<String>,
     /// When it began, of a request that Blender did not survive.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub began: Option<Moment>,
@@ -151,7 +155,7 @@ pub struct End {
 impl End {
     /// An end of which no more is known.
     pub fn new(outcome: impl Into<Cow<'static, str>>) -> End {
-        End { outcome: outcome.into(), text: String::new(), ran: None, undo_step: None, began: None }
+        End { outcome: outcome.into(), text: String::new(), ran: None, undo_step: None, notes: Vec::new(), began: None }
     }
 }
 

@@ -160,6 +160,7 @@ pub static METHODS: &[Descriptor] = &[
     Descriptor::of::<job::ListAll>(),
     Descriptor::of::<cache::Clear>(),
     Descriptor::of::<script::Run>(),
+    Descriptor::of::<script::Check>(),
     Descriptor::of::<scene::Get>(),
     Descriptor::of::<object::ListAll>(),
     Descriptor::of::<object::Get>(),
@@ -180,6 +181,8 @@ pub static METHODS: &[Descriptor] = &[
     Descriptor::of::<edit::Redo>(),
     Descriptor::of::<edit::GroupBegin>(),
     Descriptor::of::<edit::GroupEnd>(),
+    Descriptor::of::<edit::Checkpoints>(),
+    Descriptor::of::<edit::Restore>(),
 ];
 
 /// The method with this name.
@@ -197,8 +200,9 @@ mod tests {
     fn the_table_is_sound() {
         for method in METHODS {
             assert!(std::ptr::eq(find(method.name).expect(method.name), method), "{} is there once", method.name);
-            let native =
-                !method.name.contains('.') || method.name.starts_with("job.") || method.name.starts_with("cache.");
+            let native = !method.name.contains('.')
+                || ["job.", "cache."].iter().any(|noun| method.name.starts_with(noun))
+                || method.name == "script.check";
             assert_eq!(method.is_control(), native, "{}", method.name);
             assert!(!method.cacheable || method.effect == Effect::Read, "{}", method.name);
             assert!(method.name.len() <= crate::limits::METHOD_BYTES);

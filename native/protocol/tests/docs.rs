@@ -5,10 +5,11 @@ use std::collections::BTreeSet;
 
 use hmac::{Hmac, KeyInit, Mac};
 use serde::{Serialize, de::DeserializeOwned};
-use serde_json::{Value, to_value};
+use serde_json::{Value, from_value, to_value};
 use sha2::Sha256;
 use spindle_protocol::envelope::{Cached, Incoming, Request};
 use spindle_protocol::error::Kind;
+use spindle_protocol::finding::{Finding, Level};
 use spindle_protocol::frame::{Decoder, FrameLimits};
 use spindle_protocol::hello::{Greeting, Hello, Nonce, Role, Token, Transcript, Welcome};
 use spindle_protocol::limits;
@@ -16,7 +17,7 @@ use spindle_protocol::method::{self, Descriptor, METHODS, Method};
 use spindle_protocol::methods::control::{CancelOutcome, HealthReport, State};
 use spindle_protocol::methods::job::{self, Detached, JobReport, JobState};
 use spindle_protocol::methods::render::RenderedAnimation;
-use spindle_protocol::methods::script::{RunResult, Status};
+use spindle_protocol::methods::script::{CheckResult, RunResult, Status, Verdict};
 use spindle_protocol::methods::watch::Activity;
 use spindle_protocol::notification::{Output, ProgressOf};
 
@@ -127,6 +128,10 @@ fn has_all_of<T: DeserializeOwned + Serialize>(example: &Value) {
 fn examples_have_the_members_of_their_types() {
     let example = |info: &str, member: &str| json(block(info))[member].take();
     has_all_of::<RunResult>(&example("json reply script.run", "result"));
+    has_all_of::<CheckResult>(&example("json reply script.check", "result"));
+    let refused = example("json reply script_refused", "error");
+    let findings: Vec<Finding> = from_value(refused["data"]["findings"].clone()).expect("findings");
+    assert_eq!(to_value(findings).expect("JSON"), refused["data"]["findings"]);
     has_all_of::<HealthReport>(&example("json reply health", "result"));
     has_all_of::<Activity>(&example("json reply stats", "result"));
     has_all_of::<Detached>(&example("json reply detach", "result"));
@@ -236,6 +241,7 @@ fn the_table_of_limits_is_the_codes() {
         ("LABEL_CHARS", limits::LABEL_CHARS.to_string()),
         ("NAME_BYTES", limits::NAME_BYTES.to_string()),
         ("SCRIPT_BYTES", limits::SCRIPT_BYTES.to_string()),
+        ("FINDINGS", limits::FINDINGS.to_string()),
         ("PATH_BYTES", limits::PATH_BYTES.to_string()),
         ("ERROR_TEXT_CHARS", limits::ERROR_TEXT_CHARS.to_string()),
         ("NONCE_BYTES", limits::NONCE_BYTES.to_string()),
@@ -268,6 +274,9 @@ fn every_name_has_its_row() {
     let described = &method::find("health").expect("a method").to_json()["result"]["properties"]["alerts"]["items"];
     let alerts = described["properties"]["name"]["description"].as_str().expect("a description");
     assert_eq!(first_column("#### Alerts"), alerts.split('`').skip(1).step_by(2).collect::<Vec<_>>());
+    let verdicts = [Verdict::Runs, Verdict::Asks, Verdict::Refused, Verdict::Unreadable];
+    assert_eq!(first_column("### `script.check`"), names(&verdicts));
+    assert_eq!(first_column("### The guard's level"), names(Level::ALL));
     let states = [JobState::Queued, JobState::Running, JobState::Done];
     assert_eq!(first_column("### A job's states"), names(&states));
 }

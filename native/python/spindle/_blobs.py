@@ -51,7 +51,7 @@ def _pack_array(array: Any) -> Any:
     return {"$blob": array.tobytes(), "dtype": array.dtype.str, "shape": list(array.shape)}
 
 
-def unpack(value: Any, blob: bytes) -> Any:
+def unpack(value: Any, blob: bytes | memoryview) -> Any:
     """The same value with each `{"$blob": [offset, length], …}` object as what it stands for: an array
     where it has a `dtype` (numpy's, or a memoryview without numpy), `bytes` where it has a media type,
     else a memoryview. Arrays and views do not copy `blob`, and are read-only."""
@@ -65,7 +65,7 @@ def unpack(value: Any, blob: bytes) -> Any:
     return value
 
 
-def _unpack_reference(reference: dict[str, Any], blob: bytes) -> Any:
+def _unpack_reference(reference: dict[str, Any], blob: bytes | memoryview) -> Any:
     offset, length = reference["$blob"]
     if offset + length > len(blob):
         raise ValueError(f"a blob reference [{offset}, {length}] points outside the reply's {len(blob)} bytes")

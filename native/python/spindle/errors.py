@@ -9,8 +9,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from ._finding import Finding
+
 if TYPE_CHECKING:
-    from ._blender import ScriptResult
+    from ._results import ScriptResult
 
 
 class SpindleError(Exception):
@@ -82,6 +84,23 @@ class CommandFailed(SpindleError):
     """Blender refused, or the command raised; the message is Blender's."""
 
 
+class ScriptRefused(SpindleError, PermissionError):
+    """Blender's guard, or the user in front of it, refused a script; nothing ran.
+
+    findings: why, and what to write instead. level: how strict the guard is.
+    """
+
+    @property
+    def findings(self) -> tuple[Finding, ...]:
+        """Each of them, in the order of the script's lines."""
+        return Finding._read_all(self.details.get("findings", []))
+
+    @property
+    def level(self) -> str:
+        """`guarded`, `ask` or `locked`."""
+        return str(self.details.get("level", ""))
+
+
 class WouldDeadlock(SpindleError, RuntimeError):
     """Blender's main thread called itself through the socket; call `bpy` directly there."""
 
@@ -101,22 +120,33 @@ _CLASSES: dict[str, type[SpindleError]] = {
     "method_not_found": InvalidCall,
     "parse_error": InvalidCall,
     "too_large": InvalidCall,
+    "duplicate_id": InvalidCall,
+    "idempotency_conflict": InvalidCall,
+    "invalid_setting": InvalidCall,
+    "client_shut_down": InvalidCall,
     "no_server": NoServer,
     "folder_unreadable": NoServer,
     "several_servers": SeveralServers,
     "not_spindle": WrongServer,
     "wrong_server": WrongServer,
     "bad_token": WrongServer,
+    "bad_proof": WrongServer,
     "connect_failed": NoConnection,
     "version_mismatch": NoConnection,
+    "not_authenticated": NoConnection,
+    "already_authenticated": NoConnection,
+    "breaker_open": NoConnection,
     "malformed_reply": NoConnection,
     "disconnected": Disconnected,
     "timed_out": TimedOut,
     "expired_in_queue": TimedOut,
     "busy": Busy,
     "queue_full": Busy,
+    "rate_limited": Busy,
+    "pool_timed_out": Busy,
     "too_many_connections": Busy,
     "cancelled": Cancelled,
+    "interrupted": Cancelled,
     "shutting_down": Cancelled,
     "stopping": Cancelled,
     "not_found": NotFound,
@@ -125,6 +155,7 @@ _CLASSES: dict[str, type[SpindleError]] = {
     "path_not_allowed": CommandFailed,
     "unsupported": CommandFailed,
     "bad_result": CommandFailed,
+    "script_refused": ScriptRefused,
     "would_deadlock": WouldDeadlock,
 }
 
@@ -133,3 +164,12 @@ def from_native(error: Exception) -> SpindleError:
     """The typed exception for the native module's `ClientError(kind, message, data)`."""
     kind, message, data = error.args
     return _CLASSES.get(kind, SpindleError)(message, kind=kind, **data)
+
+
+def from_wire(error: dict[str, Any]) -> SpindleError:
+    """The typed exception for an error of the protocol, as a job's report holds it."""
+    details = dict(error["data"])
+    kind, retryable, started = (details.pop(name) for name in ("kind", "retryable", "started"))
+    started = None if started == "unknown" else started
+    found = _CLASSES.get(kind, SpindleError)
+    return found(error["message"], kind=kind, retryable=retryable, started=started, details=details)

@@ -10,6 +10,7 @@ use pyo3::types::{PyBool, PyBytes, PyDict, PyFloat, PyInt, PyList, PyString, PyT
 use serde::ser::{Error as _, SerializeMap, SerializeSeq};
 use serde::{Serialize, Serializer};
 use serde_json::value::RawValue;
+use spindle_protocol::limits::{BLOB_BYTES, JSON_BYTES};
 
 /// Deeper results are refused: the other side would refuse them too.
 const DEPTH: usize = spindle_protocol::limits::JSON_DEPTH - 2;
@@ -20,6 +21,21 @@ pub struct Framed {
     pub json: Box<RawValue>,
     /// The bytes that it refers to.
     pub blob: Vec<u8>,
+}
+
+/// Room that a frame has for what is around a result: the id, the names.
+const ENVELOPE: usize = 4 * 1024;
+
+impl Framed {
+    /// Its size and the limit, if it does not fit into a frame.
+    pub fn too_large(&self) -> Option<String> {
+        let (json, most_json) = (self.json.get().len(), JSON_BYTES as usize - ENVELOPE);
+        let (blob, most_blob) = (self.blob.len(), BLOB_BYTES as usize);
+        if json > most_json {
+            return Some(format!("it has {json} bytes of JSON, and at most {most_json} can be sent"));
+        }
+        (blob > most_blob).then(|| format!("it has {blob} bytes of bulk data, and at most {most_blob} can be sent"))
+    }
 }
 
 /// Write a Python value of plain types (None, bool, int, float, str, list, tuple, dict with text

@@ -1,10 +1,16 @@
 //! The extension module `_native`: an index, no logic.
 
+mod audit;
+mod blob;
 mod client;
 mod convert;
+mod frames;
 mod limits;
+mod script_call;
 mod server;
 mod signals;
+mod wait;
+mod watchdog;
 
 use pyo3::prelude::*;
 
@@ -15,5 +21,6 @@ fn _native(module: &Bound<'_, PyModule>) -> PyResult<()> {
     limits::register(module)?;
     server::register(module)?;
     signals::register(module)?;
+    watchdog::register(module)?;
     client::register(module)
 }

@@ -26,6 +26,7 @@ fn describe(health: &HealthReport) -> Vec<[String; 2]> {
         ("main thread", main_thread(health)),
         ("requests waiting", health.queued.to_string()),
         ("requests answered", health.answered.to_string()),
+        ("guard", guard(health)),
         ("clients", format!("{}, and {} connections", health.sessions, health.connections)),
         ("scene", format!("generation {}", health.generation)),
         ("Spindle", format!("{}, up {}", health.version, duration(health.uptime_ms))),
@@ -34,4 +35,9 @@ fn describe(health: &HealthReport) -> Vec<[String; 2]> {
     let alerts = health.alerts.iter().map(|alert| ("alert", format!("{}: {}", alert.name, alert.text)));
     rows.splice(1..1, alerts);
     rows.into_iter().map(|(name, value)| [name.to_owned(), value]).collect()
+}
+
+fn guard(health: &HealthReport) -> String {
+    let asking = if health.asking > 0 { format!(", {} wait for the user", health.asking) } else { String::new() };
+    format!("{}{asking}; rules {}", health.guard.name(), health.policy)
 }

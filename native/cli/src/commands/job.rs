@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use serde_json::from_value;
-use spindle_client::{Connection, Error, Options, Reply};
+use spindle_client::{Connection, Error, Notice, Options, Reply};
 use spindle_protocol::limits::JOB_WAIT_MS;
 use spindle_protocol::method::Method;
 use spindle_protocol::methods::Nothing;
@@ -34,6 +34,9 @@ pub fn job(
         }
         JobCommand::Wait(asked) => {
             let live = Live::start(if output.json { Show::Nothing } else { Show::Progress });
+            // A wait is told what comes; how far the job has come already shows at once.
+            let (now, _) = blender.call_typed::<job::Get>(&params(&asked.id), &[], &Options::default())?;
+            now.job.progress.into_iter().for_each(|progress| live.listener().0(&Notice::Progress(progress)));
             let waited = wait(blender, &asked.id, options.timeout, &live);
             live.finish()?;
             let (report, blob) = waited?;
@@ -125,7 +128,7 @@ fn tell(report: JobReport, blob: &[u8], asked: &JobResult, output: &mut Output) 
             let shown = text::head(&result.to_string(), 100);
             let result: RunResult =
                 from_value(result).map_err(|error| Error::Malformed { reason: error.to_string(), shown })?;
-            run::show(&result, &Shown::default(), true, output)?;
+            run::show(&result, None, &Shown::default(), true, output)?;
         }
         JobReport { result, .. } => output.json(&result)?,
     }

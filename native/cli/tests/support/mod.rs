@@ -2,6 +2,9 @@
 
 #![allow(dead_code, reason = "each test file uses its part of this")]
 
+#[cfg(unix)]
+pub mod terminal;
+
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
@@ -12,9 +15,8 @@ use std::time::{Duration, Instant};
 
 use serde_json::value::to_raw_value;
 use serde_json::{Value, json};
-use spindle_core::handle::{BlenderFacts, Handle};
+use spindle_core::handle::{BlenderFacts, Ending, Handle};
 use spindle_core::keys::Ticket;
-use spindle_core::overview::Verdict;
 use spindle_core::settings::Settings;
 use spindle_protocol::error::{Kind, Started, WireError};
 use spindle_protocol::notification::{Progress, Stream};
@@ -35,16 +37,28 @@ pub struct Blender {
 
 impl Blender {
     pub fn start(folder: &Path, file: &str) -> Blender {
-        let mut blender = Blender::stuck(folder, |_| {});
+        let blender = Blender::stuck(folder, |_| {});
         blender.handle.set_file(file).expect("written");
+        blender.serving()
+    }
+
+    pub fn with_window(folder: &Path) -> Blender {
+        Blender::new(folder, true, |_| {}).serving()
+    }
+
+    fn serving(mut self) -> Blender {
         let stage =
-            Stage { handle: Arc::clone(&blender.handle), folder: folder.to_owned(), quit: Arc::clone(&blender.quit) };
-        blender.main_thread = Some(thread::spawn(move || stage.serve()));
-        blender
+            Stage { handle: Arc::clone(&self.handle), folder: self.folder.clone(), quit: Arc::clone(&self.quit) };
+        self.main_thread = Some(thread::spawn(move || stage.serve()));
+        self
     }
 
     /// With nobody who takes requests.
     pub fn stuck(folder: &Path, change: impl FnOnce(&mut Settings)) -> Blender {
+        Blender::new(folder, false, change)
+    }
+
+    fn new(folder: &Path, window: bool, change: impl FnOnce(&mut Settings)) -> Blender {
         let mut settings = Settings {
             port: 0,
             runtime_dir: Some(folder.to_owned()),
@@ -52,7 +66,7 @@ impl Blender {
             ..Settings::default()
         };
         change(&mut settings);
-        let facts = BlenderFacts { version: "5.2.2".to_owned(), window: false, file: String::new() };
+        let facts = BlenderFacts { version: "5.2.2".to_owned(), window, file: String::new() };
         let handle = Arc::new(Handle::start(settings, facts).expect("started"));
         Blender { handle, folder: folder.to_owned(), quit: Arc::default(), main_thread: None }
     }
@@ -92,7 +106,7 @@ impl Stage {
             match self.answer(ticket, request.method().name, &params) {
                 Ok((result, blob)) => {
                     let result = to_raw_value(&result).expect("JSON");
-                    self.handle.reply(ticket, result, blob.to_owned(), Verdict::ok(), None);
+                    self.handle.reply(ticket, result, blob.to_owned(), Ending::ok());
                 }
                 Err(error) => self.handle.fail(ticket, &error),
             }
@@ -108,6 +122,23 @@ impl Stage {
                 Ok((picture, PNG))
             }
             "scene.get" => Ok((scene(), b"")),
+            "object.list" => Ok((objects(params), b"")),
+            "object.get" if params["name"] == "Cube" => Ok((json!({"object": {"name": "Cube", "parent": null}}), b"")),
+            "data.get" => {
+                Ok((json!({"value": params["path"], "type": "STRING", "readonly": true, "description": ""}), b""))
+            }
+            "render.image" => {
+                self.handle.progress(ticket, Progress { done: 1.0, total: Some(2.0), message: "sample".to_owned() });
+                let rendered = json!({"image": {"$blob": [0, PNG.len()]}, "path": null, "width": params["width"],
+                                      "height": 9, "engine": params["engine"], "seconds": 1.5});
+                Ok((rendered, PNG))
+            }
+            "render.animation" => {
+                let rendered = json!({"files": [params["folder"], params["frame_start"].to_string(),
+                                                params["frame_end"].to_string()],
+                                      "width": 16, "height": 9, "engine": "CYCLES", "seconds": 1.5});
+                Ok((rendered, b""))
+            }
             _ => Err(WireError::started(Kind::NotFound, Started::No, "no object has the name \"Lamp\"")),
         }
     }
@@ -118,7 +149,7 @@ impl Stage {
         let code = params["code"].as_str().expect("a text");
         let fails = code == "fail";
         let exception = json!({"type": "ValueError", "message": "no", "line": 1,
-                               "traceback": "Traceback (most recent call last):\nValueError: no\n"});
+                               "traceback": "Traceback (most recent call last):\n  File \"<spindle>\", line 1, in <module>\nValueError: no\n"});
         let goes_on = match code {
             "live" => {
                 self.handle.output(ticket, Stream::Stdout, "o");
@@ -129,6 +160,7 @@ impl Stage {
                 goes_on
             }
             "wait" => self.wait_to_go(ticket),
+            "deaf" => self.wait_although(ticket, || false),
             _ => true,
         };
         let status = if fails {
@@ -138,21 +170,38 @@ impl Stage {
         } else {
             "cancelled"
         };
+        let finding = |rule: &str| json!({"rule": rule, "severity": "caution", "line": 1, "column": 1, "excerpt": code, "reason": "", "remedy": ""});
+        let findings = if code == "cautious" { vec![finding("b.rule"), finding("a.rule")] } else { Vec::new() };
         json!({"status": status, "stdout": "out\n", "stderr": "err\n", "value": params["args"],
                "value_repr": params["args"].to_string(), "exception": if fails { exception } else { Value::Null },
-               "duration_ms": 1.5})
+               "duration_ms": 1.5, "findings": findings})
     }
 
     fn wait_to_go(&self, ticket: Ticket) -> bool {
+        self.wait_although(ticket, || self.handle.stop_cause(ticket).is_some())
+    }
+
+    fn wait_although(&self, ticket: Ticket, is_stopped: impl Fn() -> bool) -> bool {
         self.handle.suspend(ticket);
         while !self.folder.join("go").exists() {
-            if self.quit.load(Ordering::Relaxed) || self.handle.stop_cause(ticket).is_some() {
+            if self.quit.load(Ordering::Relaxed) || is_stopped() {
                 return false;
             }
             thread::sleep(Duration::from_millis(5));
         }
         true
     }
+}
+
+/// Two pages; what was asked for is the second object's name.
+fn objects(params: &Value) -> Value {
+    let object = |name: &str| json!({"name": name, "type": "MESH", "location": [1.0, -2.5, 0.0], "visible": true, "collections": ["A", "B"]});
+    let (name, next) = if params["cursor"] == json!(null) {
+        ("Cube".to_owned(), json!("Cube"))
+    } else {
+        (params["filter"].to_string(), json!(null))
+    };
+    json!({"objects": [object(&name)], "total": 2, "next_cursor": next})
 }
 
 fn scene() -> Value {
@@ -171,7 +220,10 @@ pub fn spindle(folder: &Path, arguments: &[&str]) -> (i32, String, String) {
 pub fn command(folder: &Path, arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_spindle"));
     command.args(arguments).env("SPINDLE_RUNTIME_DIR", folder).current_dir(folder);
-    command.env_remove("SPINDLE_INSTANCE").env_remove("SPINDLE_CLIENT_ID");
+    for variable in ["SPINDLE_INSTANCE", "SPINDLE_CLIENT_ID", "SPINDLE_BLENDER"] {
+        command.env_remove(variable);
+    }
+    command.env("SPINDLE_LOG_DIR", folder.join("log"));
     command
 }
 

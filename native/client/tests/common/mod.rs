@@ -145,7 +145,8 @@ impl Peer {
 
 /// Deadlines short enough for tests.
 pub fn hasty() -> Settings {
-    Settings { connect: Duration::from_millis(300), idle: Duration::from_millis(150), ..Settings::default() }
+    let ms = Duration::from_millis;
+    Settings { connect: ms(300), idle: ms(150), grace: ms(500), ..Settings::default() }
 }
 
 /// Connect; what comes of it.

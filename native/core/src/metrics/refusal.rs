@@ -77,7 +77,7 @@ pub const fn drop_class(kind: Kind) -> DropClass {
         Kind::RateLimited | Kind::QueueFull | Kind::ExpiredInQueue | Kind::Busy => DropClass::Rate,
         Kind::TooLarge => DropClass::Size,
         // Nothing is wrong with the request but that it would reach, or lose, what it must not.
-        Kind::PathNotAllowed | Kind::UnsavedChanges => DropClass::Policy,
+        Kind::PathNotAllowed | Kind::UnsavedChanges | Kind::ScriptRefused => DropClass::Policy,
         // `Unknown` is never sent; it is how a kind of another version would be read.
         Kind::MethodNotFound | Kind::Unknown => DropClass::Unknown,
         // Ends of requests that were accepted. They are seen by their outcome in `spindle_requests_total`.

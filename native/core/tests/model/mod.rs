@@ -1,9 +1,10 @@
 //! The inbox as plainly as can be: one list of requests in the order of their arrival, searched from
 //! the front each time.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use spindle_core::admit::Unchecked;
+use spindle_core::consent::Decision;
 use spindle_core::inbox::{Destination, StopCause};
 use spindle_core::keys::{ConnectionKey, SessionKey, Ticket};
 use spindle_core::load::InboxLimits;
@@ -15,8 +16,15 @@ use spindle_protocol::methods::control::CancelOutcome;
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Stage {
     Checking,
+    /// The user has until then.
+    Asking {
+        until: u64,
+    },
     Waiting,
-    Running { suspended: bool, stop: Option<StopCause> },
+    Running {
+        suspended: bool,
+        stop: Option<StopCause>,
+    },
 }
 
 /// A request that has not ended.
@@ -31,6 +39,8 @@ pub struct Row {
     /// A job: its id is answered, and it outlives its connection.
     pub detached: bool,
     pub bytes: usize,
+    /// Whether the user is to be asked about it.
+    pub asks: bool,
     /// Its time, until it has been acted upon.
     pub deadline: Option<u64>,
     pub stage: Stage,
@@ -44,6 +54,8 @@ pub struct Model {
     pub rows: Vec<Row>,
     pub ended: usize,
     pub connected: Vec<ConnectionKey>,
+    /// Whom the user has allowed everything.
+    pub granted: HashSet<SessionKey>,
     pub step: usize,
     served_session: HashMap<SessionKey, usize>,
     served_connection: HashMap<ConnectionKey, usize>,
@@ -52,7 +64,8 @@ pub struct Model {
 impl Model {
     pub fn new(limits: InboxLimits) -> Model {
         let (served_session, served_connection) = (HashMap::new(), HashMap::new());
-        Model { limits, rows: Vec::new(), ended: 0, connected: Vec::new(), step: 0, served_session, served_connection }
+        let (rows, connected, granted) = (Vec::new(), Vec::new(), HashSet::new());
+        Model { limits, rows, ended: 0, connected, granted, step: 0, served_session, served_connection }
     }
 
     pub fn row(&mut self, ticket: Ticket) -> Option<&mut Row> {
@@ -61,6 +74,37 @@ impl Model {
 
     pub fn queued(&self) -> impl Iterator<Item = &Row> {
         self.rows.iter().filter(|row| !row.is_running())
+    }
+
+    /// The tickets that the user is asked about, oldest first.
+    pub fn asking(&self) -> Vec<Ticket> {
+        let asking = self.rows.iter().filter(|row| matches!(row.stage, Stage::Asking { .. }));
+        asking.map(|row| row.ticket).collect()
+    }
+
+    /// A request is admitted; whether the user is asked about too many to be asked about this one.
+    pub fn fill(&mut self, ticket: Ticket, until: u64) -> bool {
+        let is_crowded = self.asking().len() >= self.limits.asking;
+        let granted = self.granted.clone();
+        let Some(row) = self.row(ticket) else { return false };
+        let asks = row.asks && !granted.contains(&row.session);
+        row.stage = if asks { Stage::Asking { until } } else { Stage::Waiting };
+        asks && is_crowded
+    }
+
+    /// The user allows a request, if they are asked about it; or everything of its session.
+    pub fn allow(&mut self, ticket: Ticket, decision: Decision) {
+        let Some(session) = self.row(ticket).map(|row| row.session) else { return };
+        let everything = decision == Decision::Session;
+        if everything {
+            self.granted.insert(session);
+        }
+        for row in &mut self.rows {
+            let is_meant = row.ticket == ticket || (everything && row.session == session);
+            if is_meant && matches!(row.stage, Stage::Asking { .. }) {
+                row.stage = Stage::Waiting;
+            }
+        }
     }
 
     /// Who is told of its end.
@@ -104,7 +148,7 @@ impl Model {
                 stop.get_or_insert(cause);
                 Some(if *suspended { CancelOutcome::Interrupting } else { CancelOutcome::NotInterruptible })
             }
-            Stage::Checking | Stage::Waiting => None,
+            Stage::Checking | Stage::Asking { .. } | Stage::Waiting => None,
         }
     }
 

@@ -12,9 +12,8 @@ use std::time::{Duration, Instant};
 use serde_json::value::{RawValue, to_raw_value};
 use serde_json::{Value, json};
 use spindle_core::admit::Admitted;
-use spindle_core::handle::{BlenderFacts, Handle};
+use spindle_core::handle::{BlenderFacts, Ending, Handle};
 use spindle_core::keys::Ticket;
-use spindle_core::overview::Verdict;
 use spindle_core::settings::Settings;
 use spindle_protocol::frame::encode;
 use spindle_protocol::hello::{Nonce, Role, Token, Transcript};
@@ -31,6 +30,11 @@ pub struct Harness {
 
 impl Harness {
     pub fn start(change: impl FnOnce(&mut Settings)) -> Harness {
+        Harness::start_with(true, change)
+    }
+
+    /// A server in a Blender with or without a window.
+    pub fn start_with(window: bool, change: impl FnOnce(&mut Settings)) -> Harness {
         let dir = tempfile::tempdir().expect("a folder");
         let mut settings = Settings {
             port: 0,
@@ -39,7 +43,7 @@ impl Harness {
             ..Settings::default()
         };
         change(&mut settings);
-        let blender = BlenderFacts { version: "5.2.0".to_owned(), window: true, file: String::new() };
+        let blender = BlenderFacts { version: "5.2.0".to_owned(), window, file: String::new() };
         Harness { handle: Arc::new(Handle::start(settings, blender).expect("started")), dir }
     }
 
@@ -67,7 +71,7 @@ impl Harness {
         let thread = thread::spawn(move || {
             while !stopped.load(Ordering::Acquire) {
                 if let Some((ticket, admitted)) = handle.take(Duration::from_millis(20)) {
-                    handle.reply(ticket, raw(&answer(&admitted)), admitted.blob().to_owned(), Verdict::ok(), None);
+                    handle.reply(ticket, raw(&answer(&admitted)), admitted.blob().to_owned(), Ending::ok());
                 }
             }
         });
@@ -81,7 +85,7 @@ impl Harness {
 
     /// Answer echoing nothing but that it ran.
     pub fn reply(&self, ticket: Ticket) {
-        self.handle.reply(ticket, raw(&json!({"ran": true})), Vec::new(), Verdict::ok(), None);
+        self.handle.reply(ticket, raw(&json!({"ran": true})), Vec::new(), Ending::ok());
     }
 }
 

@@ -8,6 +8,7 @@ use serde_json::Value;
 
 use super::Nothing;
 use crate::envelope::RequestId;
+use crate::finding::Level;
 use crate::method::{Effect, Method};
 use crate::notification::Progress;
 
@@ -57,6 +58,10 @@ pub struct Running {
     pub client: String,
     /// Milliseconds since it started.
     pub for_ms: u64,
+    /// Milliseconds since it was told to stop, by a cancel or its deadline. Python stops at once; what runs in native
+    /// code goes on until that returns.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stopping_ms: Option<u64>,
     /// How far it has come, by its own account.
     #[serde(default)]
     pub progress: Option<Progress>,
@@ -65,7 +70,7 @@ pub struct Running {
 /// Something that a person should know of.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Alert {
-    /// Its stable name: `unhealthy`, `queue_depth`, `log_failing`, `previous_crash` or `metrics_port`.
+    /// Its stable name: `unhealthy`, `queue_depth`, `asking`, `log_failing`, `previous_crash` or `metrics_port`.
     pub name: String,
     /// What is wrong, for people.
     pub text: String,
@@ -98,6 +103,12 @@ pub struct HealthReport {
     pub uptime_ms: u64,
     /// A number that grows whenever Blender reports a change of the scene.
     pub generation: u64,
+    /// How strict the guard is with scripts.
+    pub guard: Level,
+    /// The version of the guard's rules.
+    pub policy: String,
+    /// Scripts that wait for the user's decision.
+    pub asking: u64,
     /// Every limit by its name; the method `limits` tells more of each.
     pub limits: BTreeMap<String, f64>,
     /// Spindle's version.

@@ -1,12 +1,14 @@
 //! Undo, redo, and groups of changes that are one undo step.
 
+use std::time::Duration;
+
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::Nothing;
 use crate::limits::LABEL_CHARS;
 use crate::method::{Effect, Method};
-use crate::value::{Count, Text};
+use crate::value::{Count, Name, Text};
 
 /// How many steps.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
@@ -94,4 +96,61 @@ impl Method for GroupEnd {
     const EFFECT: Effect = Effect::Write;
     type Params = Nothing;
     type Result = Group;
+}
+
+/// `edit.restore`.
+pub struct Restore;
+
+/// Which checkpoint.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct RestoreParams {
+    /// The checkpoint's name, from a script's result or `edit.checkpoints`; the last one when absent.
+    #[serde(default)]
+    pub checkpoint: Option<Name>,
+    /// Restore even where that loses unsaved changes made since. Without it they are an error, `unsaved_changes`.
+    #[serde(default)]
+    pub discard_changes: bool,
+}
+
+/// A copy of the file that was saved before a script.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+pub struct Checkpoint {
+    /// Its name.
+    pub name: String,
+    /// When it was saved, RFC 3339 in UTC.
+    pub saved: String,
+    /// The file that was open, empty for an unsaved one.
+    pub file: String,
+    /// The script before which it was saved: the client and its label.
+    pub before: String,
+    /// Bytes on the disk.
+    pub bytes: u64,
+}
+
+impl Method for Restore {
+    const NAME: &'static str = "edit.restore";
+    const SUMMARY: &'static str = "Return to the file as it was at a checkpoint.";
+    const EFFECT: Effect = Effect::Write;
+    const DEADLINE: Option<Duration> = None;
+    type Params = RestoreParams;
+    type Result = Checkpoint;
+}
+
+/// `edit.checkpoints`.
+pub struct Checkpoints;
+
+/// The checkpoints that are kept, newest first.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+pub struct CheckpointList {
+    /// Newest first.
+    pub checkpoints: Vec<Checkpoint>,
+}
+
+impl Method for Checkpoints {
+    const NAME: &'static str = "edit.checkpoints";
+    const SUMMARY: &'static str = "List the copies of the file that were saved before scripts.";
+    const EFFECT: Effect = Effect::Read;
+    type Params = Nothing;
+    type Result = CheckpointList;
 }

@@ -6,6 +6,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use crate::finding::{Finding, Level, Unreadable};
 use crate::limits::SCRIPT_BYTES;
 use crate::method::{Effect, Method};
 use crate::value::{FreeObject, Name, Text};
@@ -27,6 +28,10 @@ pub struct RunParams {
     /// The file name in tracebacks; `<spindle>` when absent.
     #[serde(default)]
     pub name: Option<Name>,
+    /// Save a copy of the open file first, to which `edit.restore` can return. The preferences may ask for one before
+    /// each script that changes something.
+    #[serde(default)]
+    pub checkpoint: bool,
 }
 
 /// How a script ended.
@@ -66,6 +71,45 @@ pub struct ValueError {
     pub reason: String,
 }
 
+/// What a script tried that the runtime watch knows of.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+pub struct Watched {
+    /// Python's name of the audit event, such as `os.system` or `open`.
+    pub event: String,
+    /// The first argument, at most 200 characters: a path, a command.
+    pub detail: String,
+    /// Whether it was refused; else it was only noted.
+    pub refused: bool,
+    /// How often it happened.
+    pub count: u64,
+}
+
+/// What a script left behind that works on after its end, or outlives undo. Names, sorted.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(default)]
+pub struct Aftermath {
+    /// Functions added to `bpy.app.handlers`, as `list: function`.
+    pub handlers: Vec<String>,
+    /// Functions registered in `bpy.app.timers`, as far as they can be known.
+    pub timers: Vec<String>,
+    /// Drivers added, as `data-block: path`.
+    pub drivers: Vec<String>,
+    /// Drivers that were valid before the script and are not any more.
+    pub broken_drivers: Vec<String>,
+    /// Text data-blocks added or changed.
+    pub texts: Vec<String>,
+    /// Classes registered with Blender.
+    pub classes: Vec<String>,
+    /// Preferences changed, by their path.
+    pub preferences: Vec<String>,
+    /// Entries added to `sys.path`.
+    pub sys_path: Vec<String>,
+    /// Modules that were loaded for the first time or replaced, at most 50.
+    pub modules: Vec<String>,
+    /// Threads that still run.
+    pub threads: Vec<String>,
+}
+
 /// What a script did. A script that started never answers with an error, as an error would invite
 /// a retry that runs it twice.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
@@ -95,11 +139,34 @@ pub struct RunResult {
     /// What it raised, unless it ended well.
     #[serde(default)]
     pub exception: Option<Exception>,
+    /// The driver, handler or drawing method in which it was stopped, as it had not left that 500 ms later; that may
+    /// be half done. Absent otherwise.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub broke_into: Option<String>,
     /// The name of the undo step that holds its changes; null when it changed nothing.
     #[serde(default)]
     pub undo_step: Option<String>,
     /// Milliseconds on the main thread.
     pub duration_ms: f64,
+    /// What the guard found in it, and let pass.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub findings: Vec<Finding>,
+    /// What the runtime watch saw.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub watched: Vec<Watched>,
+    /// How often the watch saw something else, when 50 different things had been told.
+    #[serde(default, skip_serializing_if = "is_none")]
+    pub watched_omitted: u64,
+    /// What it left behind; absent when it left nothing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub aftermath: Option<Aftermath>,
+    /// The checkpoint that was saved before it, for `edit.restore`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub checkpoint: Option<String>,
+}
+
+fn is_none(count: &u64) -> bool {
+    *count == 0
 }
 
 impl Method for Run {
@@ -110,4 +177,56 @@ impl Method for Run {
     const CARRIES_CODE: bool = true;
     type Params = RunParams;
     type Result = RunResult;
+}
+
+/// `script.check`.
+pub struct Check;
+
+/// A script to look at.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct CheckParams {
+    /// Python source.
+    pub code: Text<SCRIPT_BYTES>,
+}
+
+/// What would become of a script.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Verdict {
+    /// It would run.
+    Runs,
+    /// It would wait for the user.
+    Asks,
+    /// It would be refused.
+    Refused,
+    /// Python could not read it.
+    Unreadable,
+}
+
+/// What the guard says of a script.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+pub struct CheckResult {
+    /// What would become of it now, at this level.
+    pub verdict: Verdict,
+    /// How strict the guard is.
+    pub level: Level,
+    /// The version of the rules.
+    pub policy: String,
+    /// What it found, at most 50, in the order of the script's lines.
+    pub findings: Vec<Finding>,
+    /// How many more there are.
+    #[serde(default)]
+    pub findings_omitted: u64,
+    /// Why it could not be read.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unreadable: Option<Unreadable>,
+}
+
+impl Method for Check {
+    const NAME: &'static str = "script.check";
+    const SUMMARY: &'static str = "Tell what the guard finds in a script, without running it.";
+    const EFFECT: Effect = Effect::Control;
+    type Params = CheckParams;
+    type Result = CheckResult;
 }

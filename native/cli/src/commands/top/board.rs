@@ -60,7 +60,7 @@ mod tests {
         let health = json!({
             "state": "ready", "healthy": true, "alerts": [], "last_tick_ms": 0, "running": [], "queued": 0,
             "connections": 1, "sessions": 1, "answered": answered, "uptime_ms": uptime_ms, "generation": 0,
-            "limits": {}, "version": "", "blender": "", "window": false,
+            "guard": "guarded", "policy": "1", "asking": 0, "limits": {}, "version": "", "blender": "", "window": false,
         });
         let latency = json!({"p50_ms": 0.0, "p90_ms": 0.0, "p99_ms": 0.0, "max_ms": 0.0});
         let stats = json!({"requests": 0, "failed": 0, "rate": 0.0, "latency": latency, "clients": [], "running": [],

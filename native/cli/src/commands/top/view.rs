@@ -120,7 +120,7 @@ fn facts(snapshot: &Snapshot, columns: usize) -> Vec<Line<'static>> {
     let mut facts = vec![fact(is_well, who), fact("file", file), fact("main thread", doing)];
     let progress = health.running.first().and_then(|running| running.progress.as_ref());
     facts.extend(progress.map(|progress| {
-        let bar = text::share(progress).map(|share| format!("{}  ", bar(share))).unwrap_or_default();
+        let bar = text::share(progress).map(|share| format!("{}  ", text::bar(share, BAR))).unwrap_or_default();
         fact("progress", bar + &text::progress(progress))
     }));
     facts.extend(alerts(health));
@@ -171,11 +171,6 @@ fn state_colour(state: State) -> Color {
     }
 }
 
-fn bar(share: f64) -> String {
-    let done = (share * BAR as f64).round() as usize;
-    "█".repeat(done) + &"░".repeat(BAR - done)
-}
-
 /// Milliseconds with as many digits as tell something.
 fn millis(ms: f64) -> String {
     match ms {
@@ -207,8 +202,8 @@ mod tests {
         };
         let mut health = json!({
             "state": "ready", "healthy": true, "alerts": [], "last_tick_ms": 0, "running": [], "queued": 0,
-            "connections": 1, "sessions": 1, "answered": 8124, "uptime_ms": 11_520_000, "generation": 7, "limits": {},
-            "version": "0.1.0", "blender": "5.2.2", "window": false,
+            "connections": 1, "sessions": 1, "answered": 8124, "uptime_ms": 11_520_000, "generation": 7,
+            "guard": "guarded", "policy": "1", "asking": 0, "limits": {}, "version": "0.1.0", "blender": "5.2.2", "window": false,
         });
         let mut stats = json!({
             "requests": 0, "failed": 0, "rate": 0.0,
