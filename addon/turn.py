@@ -90,7 +90,7 @@ class Turn:
     failure: tuple[str, str] | None = None
     """How and why a script did not end well, for people; its result tells programs."""
     level: str = "trusted"
-    """How strict the guard is."""
+    """How strict the guard is with this request."""
     findings: list[dict[str, Any]] = field(default_factory=list)
     """What the guard has found in a script, and let pass."""
     unreadable: bool = False
@@ -129,10 +129,7 @@ class Turn:
         """Call what runs a script's own code, so that a cancel or the deadline stops it. It may write to `folders`.
         Never raises what the function does."""
         if self.wire is not None:
-            # At this level, what is dangerous has come here because the user allowed it.
-            allowed = self.level == "ask" and any(finding["severity"] == "danger" for finding in self.findings)
-            watch = {"level": "trusted" if allowed else self.level, "folders": folders}
-            return self.wire.run_script(self.ticket, function, watch)
+            return self.wire.run_script(self.ticket, function, {"level": self.level, "folders": folders})
         try:
             function()
         except BaseException as error:  # A script may raise anything.

@@ -94,7 +94,7 @@ def test_modules_of_the_core_use_only_those_above_them() -> None:
             assert used.issubset(order[: index + 1]), f"{path.name} uses {used.difference(order[: index + 1])}"
 
 
-@pytest.mark.parametrize("folder", ["addon", "native/core/src", "native/protocol/src"])
+@pytest.mark.parametrize("folder", ["addon", "native/core/src", "native/guard/src", "native/protocol/src"])
 def test_the_map_names_every_file(folder: str) -> None:
     files = {path.name for path in sources(".rs", ".py") if path.parent == ROOT / folder} - {"lib.rs"}
     assert not {name for name in files if f"| `{name}` |" not in ARCHITECTURE}

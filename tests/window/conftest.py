@@ -34,9 +34,15 @@ class Installation:
 
 
 def software_gl() -> dict[str, str]:
-    """The environment in which a Blender draws without a GPU and sees this checkout."""
+    """The environment in which a Blender draws without a GPU and sees this checkout.
+
+    Its drawing library keeps compiled shaders in files that it maps into memory. Where other Blenders of the machine
+    used the same ones, 5.2 died of SIGBUS now and then, so they are this checkout's own.
+    """
     shared = f"{machine.ROOT} {os.environ.get('SPINDLE_SHARED', '')}"
-    return {"LIBGL_ALWAYS_SOFTWARE": "1", "SPINDLE_SHARED": shared}
+    shaders = machine.BUILD / "shaders"
+    shaders.mkdir(parents=True, exist_ok=True)
+    return {"LIBGL_ALWAYS_SOFTWARE": "1", "SPINDLE_SHARED": shared, "MESA_SHADER_CACHE_DIR": str(shaders)}
 
 
 @pytest.fixture(scope="session")

@@ -5,7 +5,7 @@ use ruff_text_size::{Ranged, TextSize};
 
 use crate::call::Arguments;
 use crate::fold;
-use crate::paths::{Kind, PathId};
+use crate::paths::{Kind, PathId, Step};
 use crate::policy::{attributes, builtins, modules};
 use crate::reach::Purpose;
 use crate::value::Value;
@@ -26,7 +26,7 @@ impl<'a> Walk<'a> {
             ("vars" | "locals" | "globals", first) => self.namespace(name, first, at),
             ("open", _) => {
                 self.judge_open(arguments, at);
-                Value::Thing(self.paths.step(path, "()"))
+                Value::Thing(self.paths.step(path, Step::Call))
             }
             ("type", Some(first)) => self.type_of(&first, arguments, at),
             ("chr", Some(first)) => fold::character(&first),
@@ -38,7 +38,7 @@ impl<'a> Walk<'a> {
             ("list" | "tuple" | "set" | "frozenset" | "sorted" | "iter", Some(first)) => {
                 self.key_function(arguments, &first, at);
                 match fold::listed(&first) {
-                    Value::Thing(path) => Value::Thing(self.paths.step(path, "[]")),
+                    Value::Thing(path) => Value::Thing(self.paths.step(path, Step::Item)),
                     value => value,
                 }
             }

@@ -5,7 +5,7 @@ use ruff_text_size::{Ranged, TextSize};
 
 use crate::fold;
 use crate::format;
-use crate::paths::{Kind, PathId};
+use crate::paths::{Kind, PathId, Step};
 use crate::policy::{attributes, builtins, modules};
 use crate::reach::Purpose;
 use crate::scope::{Kind as ScopeKind, Takes};
@@ -150,13 +150,9 @@ impl<'a> Walk<'a> {
     fn escape_with(&mut self, value: &Value<'a>, given: &Value<'a>, at: TextSize) {
         for one in value.each() {
             match one {
-                Value::Thing(path) => {
-                    let judged = self.paths.is_judged(*path);
-                    if let Some(rule) = self.paths.must_not_escape(*path) {
-                        self.tell(rule, at);
-                    } else if judged {
-                        self.tell(&builtins::COMPUTED_NAME, at);
-                    }
+                Value::Thing(path) if path.is_followed() => {
+                    let module = matches!(self.paths.node(*path).kind, Kind::Module(_));
+                    self.tell(if module { &builtins::ESCAPE } else { &builtins::COMPUTED_NAME }, at);
                 }
                 Value::Function(scope) => self.open_function(*scope, given),
                 Value::List(values) => values.iter().for_each(|inner| self.escape_with(inner, given, at)),
@@ -377,7 +373,7 @@ impl<'a> Walk<'a> {
         }
         self.escape_all(arguments, Value::Unknown, at);
         self.keep_in(&text, arguments);
-        Value::Thing(self.reach(path, "()", at))
+        Value::Thing(self.reach(path, Step::Call, at))
     }
 
     /// `collections.deque`, queues and weak references give back what was put in.
@@ -417,7 +413,7 @@ impl<'a> Walk<'a> {
             }
             _ => {
                 self.escape_all(arguments, Value::Unknown, at);
-                Value::Thing(self.paths.step(path, "()"))
+                Value::Thing(self.paths.step(path, Step::Call))
             }
         }
     }

@@ -3,6 +3,7 @@
 use ruff_python_ast::{Decorator, Parameters, StmtClassDef, StmtFunctionDef};
 use ruff_text_size::Ranged;
 
+use crate::paths::Step;
 use crate::scope::Kind as ScopeKind;
 use crate::value::Value;
 use crate::walk::{Deferred, Walk};
@@ -75,7 +76,7 @@ impl<'a> Walk<'a> {
                 Some(class) if place == 0 => Value::Instance(class),
                 _ if name == "context" || name == "ctx" => {
                     let bpy = self.paths.module("bpy");
-                    Value::Thing(self.paths.step(bpy, ".context"))
+                    Value::Thing(self.paths.step(bpy, Step::Member("context")))
                 }
                 _ if !called => Value::Data,
                 _ => continue,

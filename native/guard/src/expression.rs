@@ -135,12 +135,11 @@ impl<'a> Walk<'a> {
         let Some(place) = self.scopes.find(self.scope, name) else {
             return self.unbound(name, at);
         };
-        let module_level = self.is_shared(place, name);
         let binding = self.scopes.binding(place);
         binding.read = true;
         let value = binding.value.clone();
         let certain = binding.certain_from.is_some_and(|from| from <= at);
-        if certain || !module_level || !builtins::has(name) {
+        if certain || !builtins::has(name) || !self.is_shared(place, name) {
             return value;
         }
         value.or(self.unbound(name, at))

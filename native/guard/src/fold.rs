@@ -2,10 +2,14 @@
 
 use ruff_python_ast::Operator;
 
+use crate::format;
 use crate::value::{Text, Value, index};
 
 /// Folded text is kept up to here, in bytes: no name and no module comes near.
 const TEXT: usize = 512;
+
+/// Characters that are kept of either end of a text that is known in part.
+const ENDS: usize = 64;
 
 /// Combinations of alternatives that are tried.
 const COMBINATIONS: usize = 64;
@@ -32,7 +36,7 @@ pub fn each2<'a>(
 pub fn binary<'a>(left: &Value<'a>, operator: Operator, right: &Value<'a>) -> Value<'a> {
     each2(left, right, |left, right| match operator {
         Operator::Add => add(left, right),
-        Operator::Mod => percent(left, right),
+        Operator::Mod => format::percent(left, right),
         Operator::Mult => multiply(left, right),
         Operator::Div => match left {
             Value::Thing(path) => Value::Thing(*path),
@@ -66,16 +70,25 @@ fn add<'a>(left: &Value<'a>, right: &Value<'a>) -> Value<'a> {
 
 /// Text of which the beginning and the end are known.
 pub fn pattern<'a>(start: &str, end: &str) -> Value<'a> {
-    let start: String = start.chars().take(64).collect();
-    let skipped = end.chars().count().saturating_sub(64);
-    let end: String = end.chars().skip(skipped).collect();
-    if start.is_empty() && end.is_empty() { Value::Data } else { Value::Pattern((start, end).into()) }
+    let (start, end) = (first(start), last(end));
+    if start.is_empty() && end.is_empty() {
+        return Value::Data;
+    }
+    Value::Pattern((start.to_owned(), end.to_owned()).into())
+}
+
+fn first(text: &str) -> &str {
+    text.char_indices().nth(ENDS).map_or(text, |(at, _)| &text[..at])
+}
+
+fn last(text: &str) -> &str {
+    text.char_indices().nth_back(ENDS - 1).map_or(text, |(at, _)| &text[at..])
 }
 
 /// How the text of a value begins, as far as that is known.
 fn starts(value: &Value) -> String {
     match value {
-        Value::Text(text) => text.to_string(),
+        Value::Text(text) => first(text).to_owned(),
         Value::Pattern(parts) => parts.0.clone(),
         Value::Int(number) => number.to_string(),
         _ => String::new(),
@@ -84,7 +97,7 @@ fn starts(value: &Value) -> String {
 
 fn ends(value: &Value) -> String {
     match value {
-        Value::Text(text) => text.to_string(),
+        Value::Text(text) => last(text).to_owned(),
         Value::Pattern(parts) => parts.1.clone(),
         Value::Int(number) => number.to_string(),
         _ => String::new(),
@@ -130,7 +143,7 @@ fn multiply<'a>(left: &Value<'a>, right: &Value<'a>) -> Value<'a> {
             let times = usize::try_from((*times).max(0)).unwrap_or(0);
             match text.len().checked_mul(times) {
                 Some(length) if length <= TEXT => Value::made(text.repeat(times)),
-                _ => pattern(&text.chars().take(64).collect::<String>(), ""),
+                _ => pattern(text, ""),
             }
         }
         (Value::Int(one), Value::Int(other)) => one.checked_mul(*other).map_or(Value::Data, Value::Int),
@@ -151,53 +164,6 @@ fn number<'a>(left: &Value<'a>, operator: Operator, right: &Value<'a>) -> Value<
         _ => None,
     };
     result.map_or(Value::Data, Value::Int)
-}
-
-/// `text % values`, for the conversions that names are made with.
-fn percent<'a>(left: &Value<'a>, right: &Value<'a>) -> Value<'a> {
-    let Value::Text(text) = left else {
-        return match (left, right) {
-            (Value::Int(one), Value::Int(other)) => one.checked_rem_euclid(*other).map_or(Value::Data, Value::Int),
-            (Value::Pattern(_) | Value::Decoded, _) => left.clone(),
-            _ => Value::Data,
-        };
-    };
-    let single = [right.clone()];
-    let values: &[Value<'a>] = if let Value::List(values) = right { values } else { &single };
-    let mut parts = Vec::new();
-    let mut rest: &str = text;
-    let mut next = 0;
-    while let Some((before, after)) = rest.split_once('%') {
-        parts.push(Value::made(before));
-        let at = after.find(|one: char| one.is_ascii_alphabetic() || one == '%' || one == '(').unwrap_or(after.len());
-        let mut conversion = after[at..].chars();
-        rest = match conversion.next() {
-            Some('%') => {
-                parts.push(Value::made("%"));
-                conversion.as_str()
-            }
-            Some('(') => {
-                let (key, after) = after[at + 1..].split_once(')').unwrap_or(("", ""));
-                parts.push(right.item(&Value::made(key)));
-                after.trim_start_matches(|one: char| !one.is_ascii_alphabetic()).get(1..).unwrap_or("")
-            }
-            Some('c') => {
-                parts.push(values.get(next).map_or(Value::Data, character));
-                next += 1;
-                conversion.as_str()
-            }
-            _ => {
-                parts.push(values.get(next).cloned().unwrap_or(Value::Data));
-                next += 1;
-                conversion.as_str()
-            }
-        };
-        if parts.len() > COMBINATIONS {
-            return pattern(text.split('%').next().unwrap_or(""), "");
-        }
-    }
-    parts.push(Value::made(rest));
-    concatenate(&parts)
 }
 
 /// What `chr()` makes of a number; of an unknown one, text made of characters.
@@ -357,7 +323,6 @@ fn text_method<'a>(text: &Text<'a>, name: &str, arguments: &[Value<'a>]) -> Valu
         ("translate" | "expandtabs", _) => Value::Decoded,
         ("__add__", [Some(other)]) => joined(&[text, other]),
         ("__getitem__", _) => arguments.first().map_or(Value::Data, |at| Value::Text(text.clone()).item(at)),
-        ("split" | "rsplit", _) => Value::Data,
         _ => Value::Data,
     }
 }
@@ -460,5 +425,36 @@ pub fn ordinal<'a>(value: &Value<'a>) -> Value<'a> {
         Value::Text(text) => text.chars().next().map_or(Value::Data, |one| Value::Int(i64::from(u32::from(one)))),
         Value::Bytes(bytes) => index(0, bytes.len()).map_or(Value::Data, |at| Value::Int(i64::from(bytes[at]))),
         _ => Value::Data,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn known_text_is_folded_as_python_does() {
+        let text = |text: &str| Value::made(text);
+        let list = |parts: &[&str]| Value::list(parts.iter().map(Value::made).collect());
+        let rows = [
+            (binary(&text("sys"), Operator::Add, &text("tem")), text("system")),
+            (binary(&text("%s%c"), Operator::Mod, &Value::list(vec![text("a"), Value::Int(98)])), text("ab")),
+            (binary(&text("ab"), Operator::Mult, &Value::Int(2)), text("abab")),
+            (binary(&text("a"), Operator::Mult, &Value::Int(i64::MAX)), pattern("a", "")),
+            (binary(&Value::Int(i64::MAX), Operator::Add, &Value::Int(1)), Value::Data),
+            (binary(&text("a"), Operator::Add, &Value::Data), pattern("a", "")),
+            (pattern(&"é".repeat(65), &"ab".repeat(64)), pattern(&"é".repeat(64), &"ab".repeat(32))),
+            (slice(&text("metsys"), &[None, None, Some(&Value::Int(-1))]), text("system")),
+            (slice(&text("abc"), &[Some(&Value::Int(i64::MIN)), Some(&Value::Int(2)), None]), text("ab")),
+            (method(&text(""), "join", &[list(&["a", "b"])]), text("ab")),
+            (method(&text("a.b"), "split", &[text(".")]), list(&["a", "b"])),
+            (method(&text("axb"), "replace", &[text("x"), text("y")]), text("ayb")),
+            (reversed(&list(&["a", "b"])), list(&["b", "a"])),
+            (character(&Value::Int(-1)), Value::Decoded),
+            (from_hex(&text("6162")), Value::Bytes(b"ab".as_slice().into())),
+        ];
+        for (place, (found, expected)) in rows.into_iter().enumerate() {
+            assert_eq!(found, expected, "row {place}");
+        }
     }
 }

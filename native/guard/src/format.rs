@@ -33,6 +33,45 @@ pub fn format<'a>(text: &str, arguments: &[Value<'a>], named: &[(&str, Value<'a>
     fold::concatenate(&parts)
 }
 
+/// `text % values`, for the conversions that names are made with.
+pub fn percent<'a>(left: &Value<'a>, right: &Value<'a>) -> Value<'a> {
+    let text = match (left, right) {
+        (Value::Text(text), _) => text,
+        (Value::Int(one), Value::Int(other)) => {
+            return one.checked_rem_euclid(*other).map_or(Value::Data, Value::Int);
+        }
+        (Value::Pattern(_) | Value::Decoded, _) => return left.clone(),
+        _ => return Value::Data,
+    };
+    let single = [right.clone()];
+    let mut values = if let Value::List(values) = right { values.iter() } else { single.iter() };
+    let mut next = || values.next().cloned().unwrap_or(Value::Data);
+    let mut parts = Vec::new();
+    let mut rest: &str = text;
+    while let Some((before, after)) = rest.split_once('%') {
+        parts.push(Value::made(before));
+        let at = after.find(|one: char| one.is_ascii_alphabetic() || one == '%' || one == '(').unwrap_or(after.len());
+        let mut conversion = after[at..].chars();
+        let kind = conversion.next();
+        rest = conversion.as_str();
+        parts.push(match kind {
+            Some('%') => Value::made("%"),
+            Some('(') => {
+                let (key, after) = rest.split_once(')').unwrap_or(("", ""));
+                rest = after.trim_start_matches(|one: char| !one.is_ascii_alphabetic()).get(1..).unwrap_or("");
+                right.item(&Value::made(key))
+            }
+            Some('c') => fold::character(&next()),
+            _ => next(),
+        });
+        if parts.len() > PIECES {
+            return fold::pattern(text.split('%').next().unwrap_or(""), "");
+        }
+    }
+    parts.push(Value::made(rest));
+    fold::concatenate(&parts)
+}
+
 /// A part of a format text.
 pub enum Piece<'t> {
     /// As it is.

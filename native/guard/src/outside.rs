@@ -4,7 +4,7 @@ use ruff_python_ast::{Expr, ExprCall};
 use ruff_text_size::TextSize;
 
 use crate::call::Arguments;
-use crate::paths::PathId;
+use crate::paths::{PathId, Step};
 use crate::policy::{self, attributes, blender, builtins, modules};
 use crate::value::Value;
 use crate::walk::Walk;
@@ -54,13 +54,13 @@ impl<'a> Walk<'a> {
         if text == "bpy.context.path_resolve" {
             return self.resolved(arguments, at);
         }
-        Value::Thing(self.reach(path, "()", at))
+        Value::Thing(self.reach(path, Step::Call, at))
     }
 
     /// What a data path means, below the context.
     fn resolved(&mut self, arguments: &Arguments<'a>, at: TextSize) -> Value<'a> {
         let bpy = self.paths.module("bpy");
-        let mut value = Value::Thing(self.paths.step(bpy, ".context"));
+        let mut value = Value::Thing(self.paths.step(bpy, Step::Member("context")));
         match arguments.at(0) {
             Some(Value::Text(text)) => {
                 for name in text.split('.').take(16) {

@@ -14,7 +14,8 @@ pub struct PathId {
 }
 
 impl PathId {
-    /// Whether it must not be lost sight of, among however many alternatives: where it goes decides.
+    /// Whether it is harmless only where it can be followed: a function whose arguments decide, or a module that is only
+    /// partly allowed. It is kept among however many alternatives.
     pub fn is_followed(self) -> bool {
         self.followed
     }
@@ -43,6 +44,31 @@ pub enum Kind {
     Refused,
 }
 
+/// What leads from a path to the next.
+#[derive(Clone, Copy, Debug)]
+pub enum Step<'n> {
+    /// `.name`
+    Member(&'n str),
+    /// `()`
+    Call,
+    /// `[]`
+    Item,
+    /// An item whose key is, or may be, that of Spindle's own add-on.
+    SpindlesItem,
+}
+
+impl<'n> Step<'n> {
+    /// As it is written behind a path in the policy's tables.
+    fn suffix(self) -> (&'static str, &'n str) {
+        match self {
+            Step::Member(name) => (".", name),
+            Step::Call => ("", "()"),
+            Step::Item => ("", "[]"),
+            Step::SpindlesItem => ("", "[spindle]"),
+        }
+    }
+}
+
 /// A path with its verdict.
 #[derive(Debug)]
 pub struct Node {
@@ -53,7 +79,12 @@ pub struct Node {
     /// What reaching it means.
     pub rule: Option<&'static Rule>,
     steps: usize,
-    children: HashMap<Box<str>, PathId>,
+    /// Whether it is data, see `Paths::is_data`.
+    data: bool,
+    members: HashMap<Box<str>, PathId>,
+    call: Option<PathId>,
+    item: Option<PathId>,
+    spindles_item: Option<PathId>,
 }
 
 /// The table of all paths that a script reaches.
@@ -98,27 +129,42 @@ impl Paths {
         made
     }
 
-    /// One step further: `.name`, `()` or `[]`.
-    pub fn step(&mut self, from: PathId, step: &str) -> PathId {
+    /// One step further.
+    pub fn step(&mut self, from: PathId, step: Step) -> PathId {
         let node = self.node(from);
-        if let Some(&known) = node.children.get(step) {
+        let known = match step {
+            Step::Member(name) => node.members.get(name).copied(),
+            Step::Call => node.call,
+            Step::Item => node.item,
+            Step::SpindlesItem => node.spindles_item,
+        };
+        if let Some(known) = known {
             return known;
         }
-        if node.kind == Kind::Refused || node.text.len() + step.len() > LONGEST {
+        let (dot, name) = step.suffix();
+        if node.kind == Kind::Refused || node.text.len() + name.len() > LONGEST {
             return from;
         }
-        let made = self.judge(from, step);
-        self.nodes[from.place as usize].children.insert(step.into(), made);
+        let text = [&node.text, dot, name].concat();
+        let made = self.judge(from, step, text);
+        let node = &mut self.nodes[from.place as usize];
+        match step {
+            Step::Member(name) => {
+                node.members.insert(name.into(), made);
+            }
+            Step::Call => node.call = Some(made),
+            Step::Item => node.item = Some(made),
+            Step::SpindlesItem => node.spindles_item = Some(made),
+        }
         made
     }
 
-    fn judge(&mut self, from: PathId, step: &str) -> PathId {
+    fn judge(&mut self, from: PathId, step: Step, text: String) -> PathId {
         let parent = self.node(from);
-        let text = format!("{}{step}", parent.text);
         let steps = parent.steps + 1;
         let kind = parent.kind;
         let rule = policy::rule(&text);
-        if let (Kind::Module(module), Some(name)) = (kind, step.strip_prefix('.')) {
+        if let (Kind::Module(module), Step::Member(name)) = (kind, step) {
             return self.member(module, &text, name, rule, steps);
         }
         if rule.is_none() {
@@ -181,40 +227,45 @@ impl Paths {
     }
 
     fn push(&mut self, text: String, kind: Kind, rule: Option<&'static Rule>, steps: usize) -> PathId {
-        let place = u32::try_from(self.nodes.len()).expect("fewer paths than the 256 KiB of a script have bytes");
-        self.nodes.push(Node { text: text.into(), kind, rule, steps, children: HashMap::new() });
-        let made = PathId { place, followed: false };
-        PathId { followed: self.is_judged(made) || self.must_not_escape(made).is_some(), ..made }
-    }
-
-    /// Whether it is a function that is only harmless where its arguments can be seen.
-    pub fn is_judged(&self, path: PathId) -> bool {
-        let text: &str = &self.node(path).text;
-        text.strip_prefix("builtins.").is_some_and(|name| builtins::JUDGED.contains(&name)) || JUDGED.contains(&text)
-    }
-
-    /// Whether something that cannot be followed may get this only with a finding.
-    pub fn must_not_escape(&self, path: PathId) -> Option<&'static Rule> {
-        let node = self.node(path);
-        match node.kind {
-            Kind::Module(module)
-                if module.members != Members::All && !self.is_data(path) && module.name != "bpy.types" =>
-            {
-                Some(&builtins::ESCAPE)
-            }
-            _ => None,
-        }
+        let place = u32::try_from(self.nodes.len()).expect("paths are fewer than the steps that a script may take");
+        let data = is_data(&text);
+        let followed = is_judged(&text) || is_partial(kind, data);
+        let node = Node {
+            text: text.into(),
+            kind,
+            rule,
+            steps,
+            data,
+            members: HashMap::new(),
+            call: None,
+            item: None,
+            spindles_item: None,
+        };
+        self.nodes.push(node);
+        PathId { place, followed }
     }
 
     /// Whether this is data of the open file or of Blender's interface, where names may be computed.
     pub fn is_data(&self, path: PathId) -> bool {
-        let node = self.node(path);
-        let text: &str = &node.text;
-        let called = text.contains("()") || text.contains("[]");
-        ["bpy.data", "bpy.context"].iter().any(|root| text.starts_with(root))
-            || (called && !text.starts_with("builtins.") && !text.starts_with("operator."))
-            || text.starts_with("bpy.app")
+        self.node(path).data
     }
+}
+
+/// Whether it is a function that is only harmless where its arguments can be seen.
+fn is_judged(text: &str) -> bool {
+    text.strip_prefix("builtins.").is_some_and(|name| builtins::JUDGED.contains(&name)) || JUDGED.contains(&text)
+}
+
+/// Whether it is a module of which not everything may be used: it must not go where it cannot be followed.
+fn is_partial(kind: Kind, data: bool) -> bool {
+    matches!(kind, Kind::Module(module) if module.members != Members::All && !data && module.name != "bpy.types")
+}
+
+fn is_data(text: &str) -> bool {
+    let called = text.contains("()") || text.contains("[]");
+    ["bpy.data", "bpy.context"].iter().any(|root| text.starts_with(root))
+        || (called && !text.starts_with("builtins.") && !text.starts_with("operator."))
+        || text.starts_with("bpy.app")
 }
 
 /// Whether nothing that lies below needs a look of its own.
@@ -251,8 +302,14 @@ mod tests {
             let mut paths = Paths::default();
             let mut path = paths.module(root);
             for step in steps.split('.').filter(|step| !step.is_empty()) {
-                let bare = matches!(step, "()" | "[]");
-                path = paths.step(path, &if bare { step.to_owned() } else { format!(".{step}") });
+                path = paths.step(
+                    path,
+                    match step {
+                        "()" => Step::Call,
+                        "[]" => Step::Item,
+                        name => Step::Member(name),
+                    },
+                );
             }
             assert_eq!(paths.node(path).rule.map(|rule| rule.id), expected, "{root}{steps}");
         }

@@ -5,7 +5,7 @@ use ruff_text_size::{Ranged, TextSize};
 
 use crate::fold;
 use crate::format;
-use crate::paths::{Kind, PathId};
+use crate::paths::{Kind, PathId, Step};
 use crate::policy::{self, attributes, blender, builtins};
 use crate::scope::Kind as ScopeKind;
 use crate::value::Value;
@@ -80,7 +80,7 @@ impl<'a> Walk<'a> {
 
     fn attribute_of(&mut self, object: &Value<'a>, name: &str, at: TextSize) -> Value<'a> {
         match object {
-            Value::Thing(path) => Value::Thing(self.reach(*path, &format!(".{name}"), at)),
+            Value::Thing(path) => Value::Thing(self.reach(*path, Step::Member(name), at)),
             Value::Instance(scope) if name == "__class__" => Value::Class(*scope),
             Value::Instance(scope) | Value::Class(scope) => match self.scopes.scope(*scope).names.get(name).copied() {
                 Some(binding) => {
@@ -116,7 +116,7 @@ impl<'a> Walk<'a> {
     }
 
     /// One step from a thing, told if it has a rule.
-    pub(crate) fn reach(&mut self, from: PathId, step: &str, at: TextSize) -> PathId {
+    pub(crate) fn reach(&mut self, from: PathId, step: Step, at: TextSize) -> PathId {
         let to = self.paths.step(from, step);
         if to != from
             && let Some(rule) = self.paths.node(to).rule
@@ -282,14 +282,15 @@ impl<'a> Walk<'a> {
     fn store_on_thing(&mut self, path: PathId, name: &str, value: &Value<'a>, at: TextSize) {
         let node = self.paths.node(path);
         let text = format!("{}.{name}", node.text);
-        let module =
-            matches!(node.kind, Kind::Module(_)) && !text.starts_with("bpy.context") && !text.starts_with("spindle");
-        let made = text.contains("()") && !text.starts_with("bpy.context");
-        let mut rows = blender::STORES.iter().filter(|_| !made);
-        let rule = rows.find(|(pattern, _)| policy::matches(pattern, &text)).map(|&(_, rule)| rule);
-        match rule {
+        let made = || text.contains("()") && !text.starts_with("bpy.context");
+        match policy::store_rule(&text).filter(|_| !made()) {
             Some(rule) => self.tell(rule, at),
-            None if module => self.tell(&builtins::PATCH, at),
+            None if matches!(node.kind, Kind::Module(_))
+                && !text.starts_with("bpy.context")
+                && !text.starts_with("spindle") =>
+            {
+                self.tell(&builtins::PATCH, at);
+            }
             None => self.store_on_data(name, value, at),
         }
     }
@@ -349,7 +350,7 @@ impl<'a> Walk<'a> {
         for one in object.each() {
             all = all.or(match one {
                 Value::Thing(path) => {
-                    let step = if names_spindle(key) { "[spindle]" } else { "[]" };
+                    let step = if names_spindle(key) { Step::SpindlesItem } else { Step::Item };
                     Value::Thing(self.reach(*path, step, at))
                 }
                 Value::Namespace(scope) => self.namespace_item(*scope, key, at),
@@ -369,7 +370,7 @@ impl<'a> Walk<'a> {
         let mut all = Value::Nothing;
         for one in value.each() {
             all = all.or(match one {
-                Value::Thing(path) => Value::Thing(self.paths.step(*path, "[]")),
+                Value::Thing(path) => Value::Thing(self.paths.step(*path, Step::Item)),
                 Value::Text(_) | Value::Bytes(_) => one.element(),
                 one => one.element().or(self.bagged()),
             });
@@ -413,9 +414,7 @@ impl<'a> Walk<'a> {
                 }
                 (Value::Namespace(_), _) => self.tell(&builtins::NAMESPACE, at),
                 (Value::Thing(path), _) => {
-                    let text = self.paths.node(*path).text.clone();
-                    let rule = blender::STORES.iter().find(|(pattern, _)| policy::matches(pattern, &text));
-                    if let Some(&(_, rule)) = rule {
+                    if let Some(rule) = policy::store_rule(&self.paths.node(*path).text) {
                         self.tell(rule, at);
                     }
                 }

@@ -298,3 +298,33 @@ pub fn index(at: i64, length: usize) -> Option<usize> {
     let at = if at < 0 { at + length } else { at };
     usize::try_from(at).ok().filter(|_| at < length)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Alternatives and containers are bounded, what leads to code stays, and joining the same again changes nothing.
+    #[test]
+    fn values_are_bounded_and_joining_ends() {
+        let texts = |count: usize| (0..count).map(|one| Value::made(one.to_string())).collect::<Vec<_>>();
+        let any = |values: Vec<Value<'static>>| values.into_iter().fold(Value::Nothing, Value::or);
+        let doubled = (0..50).fold(Value::Function(7), |inner, _| Value::list(vec![inner.clone(), inner]));
+        let rows = [
+            ("one", any(texts(1)), Some(Value::made("0"))),
+            ("few", any(texts(ALTERNATIVES)), None),
+            ("many", any(texts(100)), None),
+            ("lists", any((0..100).map(|one| Value::list(texts(one))).collect()), None),
+            ("long list", Value::list([texts(900), vec![Value::Function(7)]].concat()), None),
+            ("doubled", doubled, None),
+        ];
+        for (name, value, expected) in rows {
+            assert!(value.size() <= PARTS, "{name}");
+            assert!(expected.is_none_or(|expected| expected == value), "{name}");
+            assert_eq!(value.clone().or(value.clone()), value, "{name}");
+            let more = value.or(Value::Function(7));
+            assert!(more.is_live(), "{name}");
+            let again = more.clone().or(Value::made("new"));
+            assert_eq!(again.clone().or(Value::made("new")), again, "{name}");
+        }
+    }
+}

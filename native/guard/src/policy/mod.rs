@@ -43,7 +43,8 @@ impl Rule {
 /// call returns, `[]` for an item.
 pub type Row = (&'static str, &'static Rule);
 
-/// Whether `pattern`, with at most one `*`, describes all of `text`.
+/// What `Index` has to agree with: whether `pattern`, with at most one `*`, describes all of `text`.
+#[cfg(test)]
 pub fn matches(pattern: &str, text: &str) -> bool {
     match pattern.split_once('*') {
         None => pattern == text,
@@ -55,12 +56,18 @@ static BLENDER: LazyLock<Index<&'static Rule>> =
     LazyLock::new(|| Index::new(blender::OPERATORS.iter().chain(blender::PATHS).copied()));
 static PYTHON: LazyLock<Index<&'static Rule>> =
     LazyLock::new(|| Index::new(members::PATHS.iter().chain(builtins::TABLE).copied()));
+static STORES: LazyLock<Index<&'static Rule>> = LazyLock::new(|| Index::new(blender::STORES.iter().copied()));
 
 /// The first row that describes a path.
 pub fn rule(path: &str) -> Option<&'static Rule> {
     let root = path.split(['.', '(', '[']).next().unwrap_or(path);
     let blenders = matches!(root, "bpy" | "spindle" | "bpy_extras" | "imbuf" | "aud" | "addon_utils" | "bmesh");
     if blenders { BLENDER.find(path) } else { PYTHON.find(path) }
+}
+
+/// The rule for assigning to a path.
+pub fn store_rule(path: &str) -> Option<&'static Rule> {
+    STORES.find(path)
 }
 
 /// Every rule whose pattern could describe a path of this shape: for names that are known in part.
