@@ -245,6 +245,9 @@ def test_a_script_cannot_press_the_buttons(blender, user):
         user.clicks("Allow Once")
         assert pressing.result(timeout=60).value == ["CANCELLED"]
         assert user.ticket() == args["ticket"] and not waiting.done()
-        blender.inside(f"bpy.ops.spindle.ask_refuse(ticket={args['ticket']!r})")
-        with pytest.raises(spindle.SpindleError):
+        # Too soon after a change, a decision does not count.
+        refuse = f"result = 'FINISHED' in bpy.ops.spindle.ask_refuse(ticket={args['ticket']!r})"
+        blender.eventually(lambda: blender.inside(refuse))
+        with pytest.raises(spindle.SpindleError) as refusal:
             waiting.result(timeout=60)
+        assert refusal.value.details["refused_by"] == "user"
