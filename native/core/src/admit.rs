@@ -22,7 +22,7 @@ use crate::keys::{CacheKey, ConnectionKey, SessionKey};
 /// time than handing them over.
 pub const INLINE_PARAMS_BYTES: usize = 64 * 1024;
 
-/// The same for a script, whose first check costs about 40 ns a byte. Handing one over was measured at 50 µs,
+/// The same for a script, whose first check costs about 80 ns a byte. Handing one over was measured at 50 µs,
 /// half of what a small script takes in all.
 pub const INLINE_CODE_BYTES: usize = 4 * 1024;
 
