@@ -11,6 +11,7 @@ from collections import deque
 from dataclasses import dataclass
 
 from .purity import changes_nothing
+from .touching import touched
 
 KEPT_SOURCES = 64
 
@@ -22,18 +23,20 @@ class Program:
     body: types.CodeType
     last: types.CodeType | None
     changes_nothing: bool
+    touched: frozenset[str]
+    """What it may touch beside the file's usual data, as `touching` says."""
 
 
 @functools.lru_cache(maxsize=128)
 def read(code: str, filename: str) -> Program:
     """Parse and compile a script. Raises SyntaxError, or ValueError for what Python cannot parse."""
     tree = ast.parse(code, filename)
-    harmless = changes_nothing(tree)
+    harmless, parts = changes_nothing(tree), touched(tree, code)
     last = None
     if tree.body and isinstance(expression := tree.body[-1], ast.Expr):
         tree.body.pop()
         last = compile(ast.Expression(expression.value), filename, "eval")
-    return Program(compile(tree, filename, "exec"), last, harmless)
+    return Program(compile(tree, filename, "exec"), last, harmless, parts)
 
 
 _kept: deque[str] = deque()

@@ -60,7 +60,7 @@ def run(
             result["checkpoint"] = _save_checkpoint(turn, name)
         turn.changes = changes
         keep_source(filename, code)
-        before = Snapshot.take(changes, code)
+        before = Snapshot.take(program.touched if changes else None)
         _execute(turn, script, result)
         _tell_aftermath(turn, before.difference(script.main.__dict__), result)
         turn.lighten = functools.partial(leave_out_value, result)

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import ast
 import sys
 import threading
 import types
@@ -12,7 +13,9 @@ from pathlib import Path
 import bpy
 import pytest
 
+from addon import aftermath
 from addon.aftermath import NAMES, Snapshot
+from addon.commands.touching import EVERYTHING, touched
 
 Left = dict[str, list[str]] | None
 
@@ -26,6 +29,7 @@ def leave(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[
         if isinstance(found := getattr(bpy.app.handlers, name), list)
     }
     monkeypatch.setattr(sys, "path", sys.path.copy())
+    monkeypatch.setattr(aftermath, "_driverless", (set(), 0.0))
     modules, mains, release, started = sys.modules.copy(), [], threading.Event(), threading.Event()
     for name in ("left_alone", "left_pack", "left_pack.inner"):
         path = tmp_path / (name.replace(".", "/") + ("/__init__.py" if name == "left_pack" else ".py"))
@@ -38,7 +42,7 @@ def leave(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[
         main.__dict__.update(bpy=bpy, release=release, started=started)
         mains.append(main)
         exec(before, main.__dict__)
-        snapshot = Snapshot.take(changes, code)
+        snapshot = Snapshot.take(touched(ast.parse(code), code) if changes else None)
         exec(code, main.__dict__)
         return snapshot.difference(main.__dict__)
 
@@ -72,6 +76,14 @@ started.wait()
 """
 THING = "thing = bpy.data.objects.new('Thing', None)\n"
 DRIVEN = THING + "thing.driver_add('location', 1).driver.expression = '1 + 1'\n"
+READER = """
+reader = bpy.data.objects.new('Reader', None)
+bpy.context.scene.collection.objects.link(reader)
+divisor = [1]
+bpy.app.driver_namespace['divide'] = lambda value: value / divisor[0]
+reader.driver_add('location', 0).driver.expression = 'divide(frame)'
+bpy.context.view_layer.update()
+"""
 
 ROWS: list[tuple[str, str, Left]] = [
     ("", "1 + 1", None),
@@ -101,6 +113,11 @@ ROWS: list[tuple[str, str, Left]] = [
         DRIVEN + "bpy.context.scene.collection.objects.link(thing)\nbpy.context.view_layer.update()",
         "thing.animation_data.drivers[0].driver.is_valid = False",
         {"broken_drivers": ["Thing: location[1]"]},
+    ),
+    (
+        READER,
+        "divisor[0] = 0\nbpy.context.scene.frame_set(bpy.context.scene.frame_current + 1)",
+        {"broken_drivers": ["Reader: location[0]"]},
     ),
     ("", PANEL, {"classes": ["LEFT_PT_panel"]}),
     ("", PANEL + "bpy.utils.unregister_class(LEFT_PT_panel)", None),
@@ -135,6 +152,36 @@ ROWS: list[tuple[str, str, Left]] = [
 @pytest.mark.parametrize(("before", "code", "left"), ROWS, ids=[row[1][-60:] for row in ROWS])
 def test_left_behind(leave: Callable[..., Left], before: str, code: str, left: Left) -> None:
     assert leave(code, before) == left
+
+
+TOUCHED = [
+    ("import bpy\nbpy.context.object.location.x = 1", set()),
+    ("import math, numpy as np\nfrom mathutils import Vector\nfrom os import path", set()),
+    ("bpy.utils.register_class(Panel)", {"classes"}),
+    ("bpy.ops.preferences.addon_enable(module='a')", {"classes", "preferences"}),
+    ("object.driver_add('location')", {"drivers"}),
+    ("import sys; sys.modules.clear()", {"modules"}),
+    ("import pipeline", EVERYTHING),
+    ("def f():\n    from pipeline.rigs import build", EVERYTHING),
+    ("from . import a", EVERYTHING),
+    ("bpy.ops.wm.append(filename='a')", EVERYTHING),
+    ("import importlib; importlib.import_module('pipeline')", EVERYTHING),
+]
+
+
+@pytest.mark.parametrize(("code", "parts"), TOUCHED)
+def test_what_a_script_may_touch(code: str, parts: set[str]) -> None:
+    assert touched(ast.parse(code), code) == parts
+
+
+def test_a_file_without_drivers_is_looked_through_now_and_then(
+    leave: Callable[..., Left], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looked = []
+    monkeypatch.setattr(aftermath, "animated", lambda: looked.append(1) or [])
+    for _ in range(9):
+        assert leave("thing = 1") is None
+    assert len(looked) == 1
 
 
 def test_a_script_that_only_reads_may_import(leave: Callable[..., Left]) -> None:

@@ -231,29 +231,12 @@ def test_it_ends_with_the_script(watch: Watch) -> None:
     assert error is None and not [row for row in seen if row["event"] == "open"]
 
 
-INTERPRETER = """
-import importlib, sys
-if sys.version_info >= (3, 13):
-    interpreters = importlib.import_module("_interpreters")
-    number = interpreters.create()
-    try:
-        ended = interpreters.exec(number, "import os; os.system('true')")
-    finally:
-        interpreters.destroy(number)
-    raise PermissionError(ended.errdisplay)
-else:
-    importlib.import_module("_xxsubinterpreters").create()
-"""
-
-
-def test_it_reaches_into_other_interpreters(watch: Watch) -> None:
-    """They cannot be made, or, where Python 3.13 announces that no more, what runs in one is watched like the rest."""
-    error, seen = watch(INTERPRETER)
-    (row,) = (row for row in seen if row["refused"])
-    if sys.version_info >= (3, 13):
-        assert isinstance(error, PermissionError) and "refused os.system (true)" in str(error)
-    else:
-        assert isinstance(error, RuntimeError) and row["event"] == "cpython.PyInterpreterState_New"
+@pytest.mark.parametrize("code", ["import {}", "import importlib; importlib.import_module('{}')"])
+def test_other_interpreters_cannot_be_made(watch: Watch, code: str) -> None:
+    """Up to Python 3.12 the attempt alone, refused or not, makes Blender's drivers run beside other threads."""
+    name = "_interpreters" if sys.version_info >= (3, 13) else "_xxsubinterpreters"
+    error, (row,) = watch(code.format(name))
+    assert isinstance(error, PermissionError) and (row["event"], row["detail"]) == ("import", name)
 
 
 NAMES = """

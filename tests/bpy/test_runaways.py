@@ -214,9 +214,6 @@ def test_drivers_that_a_script_sets_off_stay_valid(here: Served, guests: dict[st
     assert here.run("bpy.context.scene.frame_set(7); bpy.data.objects['Cube'].location.x").value == 7.0
 
 
-@pytest.mark.skipif(
-    bpy.app.version < (4, 3), reason="once in some ten runs, the module of 4.2 aborts in its own driver"
-)
 def test_a_driver_that_does_not_end_holds_its_script_up_at_most_so_long(here: Served, guests: dict[str, Any]) -> None:
     """On the main thread it is broken into, as the result says. Blender evaluates drivers on other threads, too, where
     nothing reaches them; that is on the list in docs/security.md."""

@@ -22,9 +22,9 @@ use crate::keys::{CacheKey, ConnectionKey, SessionKey};
 /// time than handing them over.
 pub const INLINE_PARAMS_BYTES: usize = 64 * 1024;
 
-/// The same for a script, whose first check costs about 80 ns a byte. Handing one over was measured at 50 µs,
-/// half of what a small script takes in all.
-pub const INLINE_CODE_BYTES: usize = 4 * 1024;
+/// The same for a script, whose first check costs about 80 ns a byte. Handing one over was measured at 50 µs, half of
+/// what a small script takes in all; a longer one would hold up everybody else's input for longer than that.
+pub const INLINE_CODE_BYTES: usize = 2 * 1024;
 
 /// Whose request it is.
 #[derive(Clone, Debug)]

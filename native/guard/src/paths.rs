@@ -1,6 +1,6 @@
 //! What is reached from modules and built-in names, step by step, each with its verdict. A path is judged once.
 
-use std::collections::HashMap;
+use foldhash::HashMap;
 use std::rc::Rc;
 
 use crate::policy::modules::{self, Members, Module};
@@ -236,7 +236,7 @@ impl Paths {
             rule,
             steps,
             data,
-            members: HashMap::new(),
+            members: HashMap::default(),
             call: None,
             item: None,
             spindles_item: None,

@@ -1,6 +1,6 @@
 //! From offsets and rules to findings.
 
-use std::collections::HashSet;
+use foldhash::HashSet;
 
 use ruff_text_size::TextSize;
 use spindle_protocol::finding::{Finding, Severity};
@@ -19,7 +19,7 @@ pub fn of(source: &str, mut found: Vec<Found>) -> Report {
         return Report::default();
     }
     let lines = Lines::new(source);
-    let mut seen = HashSet::new();
+    let mut seen = HashSet::default();
     found.retain(|(at, rule)| seen.insert((lines.line(at.to_usize()), rule.id)));
     let dangerous = found.iter().any(|(_, rule)| rule.severity == Severity::Danger);
     let told = select(&found);

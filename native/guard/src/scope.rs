@@ -1,6 +1,6 @@
 //! Which name means what where: the scopes of a script, as Python draws them, before anything is evaluated.
 
-use std::collections::{HashMap, HashSet};
+use foldhash::{HashMap, HashSet};
 
 use ruff_python_ast::visitor::{self, Visitor};
 use ruff_python_ast::{
@@ -258,10 +258,10 @@ impl<'a> Scope<'a> {
         Self {
             kind,
             parent,
-            names: HashMap::new(),
+            names: HashMap::default(),
             parameters: Vec::new(),
-            global: HashSet::new(),
-            nonlocal: HashSet::new(),
+            global: HashSet::default(),
+            nonlocal: HashSet::default(),
         }
     }
 }

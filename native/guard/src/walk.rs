@@ -4,8 +4,9 @@
 //! it. Function bodies come after the block that defines them, so that most scripts are known after one round; where
 //! something changed that had been used before, another round follows, up to a bound.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::VecDeque;
 
+use foldhash::{HashMap, HashSet};
 use ruff_python_ast::{ExceptHandler, Expr, Stmt, StmtFunctionDef};
 use ruff_text_size::{Ranged, TextSize};
 
@@ -73,7 +74,7 @@ pub struct Walk<'a> {
     /// Modules of which everything was imported.
     pub(crate) stars: Vec<PathId>,
     /// Methods that do not get their object.
-    pub(crate) statics: std::collections::HashSet<usize>,
+    pub(crate) statics: HashSet<usize>,
     /// Names that a driver expression has without an import.
     pub(crate) in_driver: bool,
     pub(crate) deferred: VecDeque<Deferred<'a>>,
@@ -95,12 +96,12 @@ impl<'a> Walk<'a> {
             found: Vec::new(),
             scope: 0,
             loops: 0,
-            fields: HashMap::new(),
+            fields: HashMap::default(),
             bag: Cell::default(),
-            returns: HashMap::new(),
-            globals: HashMap::new(),
+            returns: HashMap::default(),
+            globals: HashMap::default(),
             stars: Vec::new(),
-            statics: std::collections::HashSet::new(),
+            statics: HashSet::default(),
             in_driver: false,
             deferred: VecDeque::new(),
             again: false,

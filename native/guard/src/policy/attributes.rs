@@ -1,6 +1,6 @@
 //! Names of attributes that mean the same on whatever object they are found.
 
-use std::collections::{HashMap, HashSet};
+use foldhash::{HashMap, HashSet};
 use std::sync::LazyLock;
 
 use super::Rule;

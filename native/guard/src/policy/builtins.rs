@@ -1,6 +1,6 @@
 //! Python's built-in names: those with a rule. What is not here is harmless to load.
 
-use std::collections::HashSet;
+use foldhash::HashSet;
 use std::sync::LazyLock;
 
 use super::{Row, Rule};

@@ -1,6 +1,6 @@
 //! Tables of paths, found by the beginning that a path shares with their rows: as fast for many rows as for few.
 
-use std::collections::HashMap;
+use foldhash::HashMap;
 
 /// Rows by all of their path before the last dot that stands before a star.
 pub struct Index<T> {
@@ -31,7 +31,7 @@ impl<T> Row<T> {
 impl<T: Copy> Index<T> {
     /// An index of rows, of which the first counts where several describe a path.
     pub fn new(table: impl Iterator<Item = (&'static str, T)>) -> Self {
-        let mut index = Self { rows: HashMap::new(), dots: 0 };
+        let mut index = Self { rows: HashMap::default(), dots: 0 };
         for (place, (pattern, value)) in table.enumerate() {
             let (start, end) = pattern.split_once('*').map_or((pattern, None), |(start, end)| (start, Some(end)));
             let beginning = start.rsplit_once('.').map_or("", |(beginning, _)| beginning);

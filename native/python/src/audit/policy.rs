@@ -126,10 +126,12 @@ fn is_own(py: Python<'_>) -> bool {
 }
 
 fn import(row: &Row, arguments: &Bound<'_, PyTuple>) -> Judgement {
-    match values::text(argument(arguments, 0)) {
-        Some(name) if rows::UNWATCHED_MODULES.contains(&name.as_str()) && is_own(arguments.py()) => refused(row, name),
-        _ => Judgement::Passed,
+    let Some(name) = values::text(argument(arguments, 0)) else { return Judgement::Passed };
+    let is_in = |modules: &[&str]| modules.contains(&name.as_str());
+    if is_in(rows::INTERPRETER_MODULES) || is_in(rows::UNWATCHED_MODULES) && is_own(arguments.py()) {
+        return refused(row, name);
     }
+    Judgement::Passed
 }
 
 /// `open` in any of its forms: a mode, or the system's flags, or both.

@@ -26,17 +26,13 @@ pub const WRITING_FLAGS: i64 = 0x1 | 0x2 | 0x8 | 0x100 | 0x200;
 
 /// Modules that reach past what the watch sees. Libraries may import them: numpy has ctypes, subprocess has
 /// `_posixsubprocess`, and without these they would be broken for all that comes after.
-pub const UNWATCHED_MODULES: &[&str] = &[
-    "_ctypes",
-    "_interpreters",
-    "_posixsubprocess",
-    "_testcapi",
-    "_testinternalcapi",
-    "_winapi",
-    "_xxsubinterpreters",
-    "cffi",
-    "ctypes",
-];
+pub const UNWATCHED_MODULES: &[&str] =
+    &["_ctypes", "_posixsubprocess", "_testcapi", "_testinternalcapi", "_winapi", "cffi", "ctypes"];
+
+/// Modules that make other interpreters. Up to Python 3.12 the mere attempt, refused or not, ends Python's knowledge of
+/// who holds its lock (`PyGILState_Check`), which Blender asks before it gives that lock away: from then on its drivers
+/// run beside other threads of Python, and the process dies sooner or later.
+pub const INTERPRETER_MODULES: &[&str] = &["_interpreters", "_xxsubinterpreters"];
 
 /// Modules whose classes and functions a pickle of plain data names.
 pub const PICKLED_MODULES: &[&str] = &[
