@@ -106,6 +106,11 @@ class UndoKeeper:
         self._step.count += 1
         return self._step.name
 
+    @property
+    def holds_changes(self) -> bool:
+        """Whether something has changed that no undo step holds yet."""
+        return self._step is not None or (self._group is not None and self._group.changes > 0)
+
     def flush(self) -> None:
         """Push the step of the changes so far, unless a group holds them."""
         step, self._step = self._step, None

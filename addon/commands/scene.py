@@ -9,6 +9,7 @@ from typing import Any
 
 import bpy
 
+from .. import undo
 from ..turn import Turn
 from .lookup import collection_tree
 
@@ -25,7 +26,8 @@ def get(turn: Turn) -> dict[str, Any]:
     return {
         "name": scene.name,
         "file": bpy.data.filepath,
-        "dirty": bpy.data.is_dirty,
+        # What no undo step holds yet, Blender does not count.
+        "dirty": bpy.data.is_dirty or undo.keeper.holds_changes,
         "mode": bpy.context.mode,
         "active_object": active.name if active else None,
         "selected": [selected.name for selected in itertools.islice(view_layer.objects.selected, SELECTED)],

@@ -50,6 +50,8 @@ def serving(installation: Installation, tmp_path: Path, monkeypatch: pytest.Monk
     """A Blender without a window that serves the default scene; `spindle` here finds only it."""
     runtime = tmp_path / "runtime"
     monkeypatch.setenv("SPINDLE_RUNTIME_DIR", str(runtime))
+    # A batch of samples takes long on a machine that does other things too, and the answer comes after it.
+    monkeypatch.setenv("SPINDLE_CLIENT_GRACE_S", str(SOON_S))
     environment = {**os.environ, **software_gl(), "BLENDER_USER_RESOURCES": str(installation.resources)}
     command = [installation.blender, "-b", "--command", "spindle", "--port", "0"]
     with subprocess.Popen(command, env=environment) as process:
