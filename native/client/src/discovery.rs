@@ -264,7 +264,14 @@ fn process_lives(pid: u32) -> Option<bool> {
 
     let pid = i32::try_from(pid).ok().and_then(Pid::from_raw);
     // "Not permitted" means that it is there.
-    Some(pid.is_some_and(|pid| test_kill_process(pid) != Err(Errno::SRCH)))
+    Some(pid.is_some_and(|pid| test_kill_process(pid) != Err(Errno::SRCH) && !is_zombie(pid)))
+}
+
+/// Whether it has ended, and nobody has asked how (proc(5), the third field of `stat`). Only Linux tells.
+#[cfg(unix)]
+fn is_zombie(pid: rustix::process::Pid) -> bool {
+    let stat = fs::read_to_string(format!("/proc/{}/stat", pid.as_raw_nonzero())).unwrap_or_default();
+    stat.rsplit_once(") ").is_some_and(|(_, rest)| rest.starts_with('Z'))
 }
 
 #[cfg(not(unix))]

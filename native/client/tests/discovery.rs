@@ -61,6 +61,23 @@ fn files_of_the_dead_are_deleted() {
     assert!(!gone.exists() && seen_from_a_container.exists() && other_process.exists());
 }
 
+/// A program that started Blender and does not look after it leaves it to the system in this state.
+#[cfg(target_os = "linux")]
+#[test]
+fn a_process_that_has_ended_is_dead_though_its_parent_has_not_asked_how() {
+    use std::time::{Duration, Instant};
+
+    let folder = tempfile::tempdir().expect("a folder");
+    let mut child = std::process::Command::new("true").spawn().expect("a program");
+    let path = write(folder.path(), &Instance { pid: child.id(), ..instance(unused_port()) });
+    let until = Instant::now() + Duration::from_secs(10);
+    while path.exists() && Instant::now() < until {
+        list(folder.path()).expect("readable");
+    }
+    assert!(!path.exists());
+    child.wait().expect("it was never waited for");
+}
+
 /// SECRETS: what others can read or have put there is not used, nor is what is no instance file.
 #[test]
 fn files_of_others_are_ignored() {
