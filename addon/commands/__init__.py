@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from . import data, edit, file, material, object, operator, render, scene, script, view
+from . import data, docs, edit, file, material, object, operator, render, scene, script, view
 
 TABLE: dict[str, Callable[..., Any]] = {
     "script.run": script.run,
@@ -24,6 +24,8 @@ TABLE: dict[str, Callable[..., Any]] = {
     "data.get": data.get,
     "data.set": data.set_value,
     "operator.call": operator.call,
+    "docs.get": docs.get,
+    "docs.search": docs.search,
     "view.capture": view.capture,
     "render.image": render.image,
     "render.animation": render.animation,

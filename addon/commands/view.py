@@ -1,27 +1,38 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """`view.capture`: a picture as a 3D viewport draws it, or a render of the same where no viewport can draw it."""
 
-import math
 import struct
 import zlib
 from collections.abc import Generator, Iterator
 from contextlib import contextmanager
+from functools import partial
 from typing import Any, NamedTuple
 
 import bpy
 import gpu
-from mathutils import Matrix, Vector
+from mathutils import Matrix
 
-from ..errors import CommandError
+from ..errors import CommandError, invalid
 from ..turn import Turn
-from . import render_scene
+from . import framing, render_scene
+from .framing import View
 from .render_job import png_bytes, render
 
 # A viewport draws these itself; any other engine draws into it bit by bit, which one capture would not wait for.
 _VIEWPORT_ENGINES = ("BLENDER_EEVEE", "BLENDER_EEVEE_NEXT", "BLENDER_WORKBENCH")
-_NO_SURFACE = ("ARMATURE", "CAMERA", "EMPTY", "LATTICE", "LIGHT", "LIGHT_PROBE", "SPEAKER")
 # Samples of a picture that stands in for a viewport: enough to see the scene by.
 _SAMPLES = 16
+
+
+class _Wish(NamedTuple):
+    """What is asked for, as on the wire; `origin` is `from`."""
+
+    width: int
+    height: int
+    origin: str
+    objects: list[str] | None
+    shading: str | None
+    overlays: bool
 
 
 class _Viewport(NamedTuple):
@@ -32,43 +43,46 @@ class _Viewport(NamedTuple):
     region: bpy.types.Region
 
 
-class _View(NamedTuple):
-    """Where a picture is seen from: world to view, view to clip space, and whether that is a perspective."""
-
-    matrix: Matrix
-    projection: Matrix
-    is_perspective: bool
-
-
 # "from" is the wire's name for it and a word of Python, so it arrives among the keywords.
 def capture(
-    turn: Turn, *, width: int, height: int, shading: str | None, overlays: bool, **place: str
+    turn: Turn,
+    *,
+    width: int,
+    height: int,
+    shading: str | None,
+    overlays: bool,
+    objects: list[str] | None,
+    **place: str,
 ) -> Generator[None, None, dict[str, Any]]:
-    """Draw the first 3D viewport (`from` "viewport") or the camera's view (`from` "camera") into a PNG.
+    """Draw what the first 3D viewport shows (`from` "viewport"), what the camera sees (`from` "camera"), or all that is
+    visible, or `objects`, from a side (`from` "front" and the like), into a PNG.
 
-    Errors: `unsupported` where the camera is asked for and there is none, or nothing can draw; `busy` where a
-    render has to stand in and another one runs.
+    Errors: `unsupported` where the camera is asked for and there is none, or nothing can draw; `invalid_params` where
+    nothing is to be seen of one of `objects`; `busy` where a render has to stand in and another one runs.
     """
-    png, source, view = _try_to_draw(width, height, place["from"] == "camera", shading, overlays)
+    origin = place["from"]
+    if objects is not None and origin not in framing.SIDES:
+        raise invalid("objects", f"what to frame is for a view from a side: {', '.join(framing.SIDES)}")
+    png, source, view = _try_to_draw(_Wish(width, height, origin, objects, shading, overlays))
     if png is None:
         png = yield from _render(turn, source, view, width, height)
     return {"image": {"$blob": png, "media_type": "image/png"}, "width": width, "height": height, "source": source}
 
 
-def _try_to_draw(
-    width: int, height: int, through_camera: bool, shading: str | None, overlays: bool
-) -> tuple[bytes | None, str, _View | None]:
-    """The PNG that a viewport draws, or None with the engine that has to render instead and the view for it."""
+def _try_to_draw(wish: _Wish) -> tuple[bytes | None, str, View | None]:
+    """The PNG that a viewport draws, or None with the engine that has to render instead and the view for it, which is
+    None for that of the camera."""
     viewport = _first_viewport()
     scene = viewport.window.scene if viewport else bpy.context.scene
-    if through_camera and scene.camera is None:
+    if wish.origin == "camera" and scene.camera is None:
         raise CommandError("unsupported", f"the scene {scene.name!r} has no camera; add one, or capture the viewport")
     if viewport is None:
-        return None, _stand_in(scene, as_rendered=shading == "rendered"), None
-    view = (_camera_view if through_camera else _viewport_view)(viewport, width, height)
-    if not _needs_render(viewport, shading):
-        return encode_png(width, height, _draw(viewport, view, width, height, shading, overlays)), "viewport", view
-    return None, _stand_in(scene, as_rendered=True), None if through_camera else view
+        view = _side_view(None, wish) if wish.origin in framing.SIDES or scene.camera is None else None
+        return None, _stand_in(scene, as_rendered=wish.shading == "rendered"), view
+    view = _VIEWS.get(wish.origin, _side_view)(viewport, wish)
+    if not _needs_render(viewport, wish.shading):
+        return encode_png(wish.width, wish.height, _draw(viewport, view, wish)), "viewport", view
+    return None, _stand_in(scene, as_rendered=True), None if wish.origin == "camera" else view
 
 
 def encode_png(width: int, height: int, pixels: bytes) -> bytes:
@@ -103,41 +117,72 @@ def _needs_render(viewport: _Viewport, shading: str | None) -> bool:
     return drawn == "RENDERED" and viewport.window.scene.render.engine not in _VIEWPORT_ENGINES
 
 
-def _viewport_view(viewport: _Viewport, width: int, height: int) -> _View:
+def _viewport_view(viewport: _Viewport, wish: _Wish) -> View:
     """The viewport's own view, as if its region had the asked size: the longer side keeps its angle."""
+    width, height = wish.width, wish.height
     region_3d, region = viewport.space.region_3d, viewport.region
     scale = max(region.width, region.height) / max(width, height)
     factors = (scale * width / region.width, scale * height / region.height)
     matrix = Matrix.Diagonal((1 / factors[0], 1 / factors[1], 1, 1)) @ region_3d.window_matrix
-    return _View(region_3d.view_matrix.copy(), matrix, region_3d.is_perspective)
+    return View(region_3d.view_matrix.copy(), matrix, region_3d.is_perspective)
 
 
-def _camera_view(viewport: _Viewport, width: int, height: int) -> _View:
-    scene, layer = viewport.window.scene, viewport.window.view_layer
-    with bpy.context.temp_override(window=viewport.window, scene=scene, view_layer=layer):
-        depsgraph = bpy.context.evaluated_depsgraph_get()
+def _camera_view(viewport: _Viewport, wish: _Wish) -> View:
+    depsgraph, scene = _depsgraph(viewport), viewport.window.scene
     camera = scene.camera.evaluated_get(depsgraph)
     render_settings = scene.render
     projection = camera.calc_matrix_camera(
         depsgraph,
-        x=width,
-        y=height,
+        x=wish.width,
+        y=wish.height,
         scale_x=render_settings.pixel_aspect_x,
         scale_y=render_settings.pixel_aspect_y,
     )
     matrix = camera.matrix_world.normalized().inverted()
-    return _View(matrix, projection, camera.data.type != "ORTHO")
+    return View(matrix, projection, camera.data.type != "ORTHO")
 
 
-def _draw(viewport: _Viewport, view: _View, width: int, height: int, shading: str | None, overlays: bool) -> bytes:
+def _side_view(viewport: _Viewport | None, wish: _Wish) -> View:
+    """The view from the asked side, or the one that stands in for a viewport; of what the viewport draws, or of what
+    is rendered where there is none."""
+    side = wish.origin if wish.origin in framing.SIDES else "three_quarter"
+    if viewport is None:
+        depsgraph, shown = bpy.context.evaluated_depsgraph_get(), _is_rendered
+    else:
+        depsgraph, shown = _depsgraph(viewport), partial(_is_drawn, viewport.space)
+    corners = framing.corners(depsgraph, shown, wish.objects)
+    return framing.from_side(side, corners, wish.width, wish.height)
+
+
+_VIEWS = {"viewport": _viewport_view, "camera": _camera_view}
+"""By the wire's names; the others are sides."""
+
+
+def _depsgraph(viewport: _Viewport) -> bpy.types.Depsgraph:
+    scene, layer = viewport.window.scene, viewport.window.view_layer
+    with bpy.context.temp_override(window=viewport.window, scene=scene, view_layer=layer):
+        return bpy.context.evaluated_depsgraph_get()
+
+
+def _is_rendered(instance: bpy.types.DepsgraphObjectInstance) -> bool:
+    return not instance.object.hide_render
+
+
+def _is_drawn(space: bpy.types.SpaceView3D, instance: bpy.types.DepsgraphObjectInstance) -> bool:
+    """Whether a viewport that shows some objects alone shows this one."""
+    maker = instance.parent or instance.object
+    return space.local_view is None or maker.original.local_view_get(space)
+
+
+def _draw(viewport: _Viewport, view: View, wish: _Wish) -> bytes:
     """Draw into a buffer of the asked size; RGBA bytes in display colours, the lowest row first."""
-    window, space, region = viewport
+    (window, space, region), (width, height) = viewport, wish[:2]
     if max(width, height) > gpu.capabilities.max_texture_size_get():
         limit = gpu.capabilities.max_texture_size_get()
         raise CommandError("unsupported", f"the GPU draws at most {limit} pixels a side; ask for fewer", limit=limit)
-    changes: list[tuple[Any, str, Any]] = [(space.overlay, "show_overlays", overlays)]
-    if shading is not None:
-        changes.append((space.shading, "type", shading.upper()))
+    changes: list[tuple[Any, str, Any]] = [(space.overlay, "show_overlays", wish.overlays)]
+    if wish.shading is not None:
+        changes.append((space.shading, "type", wish.shading.upper()))
     offscreen = gpu.types.GPUOffScreen(width, height)
     try:
         with _changed(changes):
@@ -175,8 +220,8 @@ def _changed(changes: list[tuple[Any, str, Any]]) -> Iterator[None]:
                 setattr(owner, name, value)
 
 
-def _render(turn: Turn, engine: str, view: _View | None, width: int, height: int) -> Generator[None, None, bytes]:
-    """Render what the view shows, or the camera, or all of the scene, into a PNG; `engine` as on the wire."""
+def _render(turn: Turn, engine: str, view: View | None, width: int, height: int) -> Generator[None, None, bytes]:
+    """Render what the view shows, or the camera sees, into a PNG; `engine` as on the wire."""
 
     def prepare(scene: bpy.types.Scene) -> None:
         render_scene.set_engine(scene, render_scene.ENGINES[engine])
@@ -187,8 +232,6 @@ def _render(turn: Turn, engine: str, view: _View | None, width: int, height: int
         scene.render.image_settings.color_mode = "RGB"
         if view is not None:
             _aim(render_scene.add_camera(scene), view, width, height)
-        elif scene.camera is None:
-            _aim_at_all(render_scene.add_camera(scene), width, height)
 
     with render_scene.temporary_scene(prepare) as name:
         yield from render(turn, name, turn.progress)
@@ -206,7 +249,7 @@ def _stand_in(scene: bpy.types.Scene, as_rendered: bool) -> str:
     return "workbench"
 
 
-def _aim(camera: bpy.types.Object, view: _View, width: int, height: int) -> None:
+def _aim(camera: bpy.types.Object, view: View, width: int, height: int) -> None:
     """Give the camera the view, for a picture of this size."""
     projection, lens = view.projection, camera.data
     # Blender fits the longer side: this is the ratio of distance to half its width.
@@ -227,24 +270,3 @@ def _aim(camera: bpy.types.Object, view: _View, width: int, height: int) -> None
     back = max(0.0, 0.001 - near)
     lens.clip_start, lens.clip_end = near + back, far + back
     camera.matrix_world = view.matrix.inverted() @ Matrix.Translation((0, 0, back))
-
-
-def _aim_at_all(camera: bpy.types.Object, width: int, height: int) -> None:
-    """Place the camera so that it sees all that has a surface, obliquely from above."""
-    depsgraph = bpy.context.evaluated_depsgraph_get()
-    corners = [
-        instance.matrix_world @ Vector(corner)
-        for instance in depsgraph.object_instances
-        if instance.object.type not in _NO_SURFACE and not instance.object.hide_render
-        for corner in instance.object.bound_box
-    ] or [Vector((-1, -1, -1)), Vector((1, 1, 1))]
-    low = Vector(min(corner[axis] for corner in corners) for axis in range(3))
-    high = Vector(max(corner[axis] for corner in corners) for axis in range(3))
-    radius = max((high - low).length / 2, 0.001)
-    lens = camera.data
-    half_angle = math.atan(lens.sensor_width / 2 / lens.lens * min(width, height) / max(width, height))
-    distance = radius / math.sin(half_angle)
-    direction = Vector((0.6, -0.65, 0.45)).normalized()
-    lens.clip_start, lens.clip_end = (distance - radius) / 2, distance + radius * 2
-    rotation = direction.to_track_quat("Z", "Y").to_matrix().to_4x4()
-    camera.matrix_world = Matrix.Translation((low + high) / 2 + direction * distance) @ rotation

@@ -46,6 +46,8 @@ _DEFAULTS: dict[str, dict[str, Any]] = {
         "object base_color metallic roughness transmission alpha emission_color emission_strength".split()
     ),
     "operator.call": {"properties": {}, "area": None},
+    "docs.get": {"cursor": None},
+    "docs.search": {"kinds": None, "limit": 20, "cursor": None},
     "file.new": {"empty": True, "discard_changes": False},
     "file.open": {"discard_changes": False},
     "file.save": {"path": None, "copy": False, "overwrite": False},

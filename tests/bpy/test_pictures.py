@@ -21,6 +21,7 @@ from addon.errors import CommandError
 from addon.turn import Turn
 
 SMALL = {"width": 64, "height": 48}
+CAPTURE: dict[str, Any] = SMALL | {"from": "viewport", "shading": None, "overlays": False, "objects": None}
 BROKEN_EGL = "/nonexistent"
 
 
@@ -30,7 +31,7 @@ def image(call: Call, **params: Any) -> dict:
 
 
 def capture(call: Call, **params: Any) -> dict:
-    return call("view.capture", **{"from": "viewport", "shading": None, "overlays": False} | SMALL | params)
+    return call("view.capture", **CAPTURE | params)
 
 
 def pixels(png: bytes) -> list[tuple[float, ...]]:
@@ -145,7 +146,7 @@ def test_refusals(call: Call, refuses: Callable) -> None:
     changed()
     bpy.context.scene.camera = None
     refuses("unsupported", "camera", "render.image", **params)
-    refuses("unsupported", "camera", "view.capture", **SMALL | {"from": "camera", "shading": None, "overlays": False})
+    refuses("unsupported", "camera", "view.capture", **CAPTURE | {"from": "camera"})
 
 
 def test_capture_renders_without_a_window(call: Call) -> None:
@@ -163,7 +164,7 @@ def test_capture_sees_all_without_a_camera(call: Call, cube: bpy.types.Object, s
     colours = pixels(capture(call, width=size[0], height=size[1])["image"]["$blob"])
     edge = [*colours[: size[0]], *colours[-size[0] :], *colours[:: size[0]], *colours[size[0] - 1 :: size[0]]]
     # Only the background is at the edge; Blender dithers it.
-    assert is_seen(colours, *size) and all(abs(colour[0] - edge[0][0]) < 0.02 for colour in edge)
+    assert len(set(colours)) > 10 and all(abs(colour[0] - edge[0][0]) < 0.02 for colour in edge)
 
 
 def test_capture_of_nothing(call: Call, cube: bpy.types.Object) -> None:

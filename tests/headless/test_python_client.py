@@ -38,8 +38,9 @@ def test_pictures(blender: spindle.Blender, tmp_path: Path) -> None:
     assert picture._repr_png_() == bytes(picture) == picture.data and picture.data.startswith(b"\x89PNG")
     picture.save(tmp_path / "picture.png")
     assert (tmp_path / "picture.png").read_bytes() == picture.data
-    shot = blender.screenshot(width=32, height=16)
-    assert (shot.width, shot.height) == (32, 16) and shot.data.startswith(b"\x89PNG")
+    for where in ({}, {"side": "front", "objects": ["Cube"]}):
+        shot = blender.screenshot(width=32, height=16, **where)
+        assert (shot.width, shot.height) == (32, 16) and shot.data.startswith(b"\x89PNG")
 
 
 def test_a_render_as_a_job(blender: spindle.Blender) -> None:

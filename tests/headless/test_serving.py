@@ -57,6 +57,7 @@ def test_a_scene_from_nothing(blender: spindle.Blender, tmp_path: Path) -> None:
     assert names == ["Camera", "Cube", "Cube.001", "Light", "Ring"]
     for method, params in [
         ("view.capture", {"width": 64, "height": 48}),
+        ("view.capture", {"width": 64, "height": 48, "from": "front", "objects": ["Ring"]}),
         ("render.image", {"engine": "cycles", "width": 64, "height": 48, "samples": 1}),
     ]:
         picture = blender.call(method, params)
@@ -124,6 +125,8 @@ def test_every_method_answers_its_schema(blender: spindle.Blender) -> None:
         ("object.list", {}),
         ("object.get", {"name": "Cube"}),
         ("data.get", {"block": {"collection": "scenes", "name": "Scene"}, "path": "frame_end"}),
+        ("docs.get", {"name": "ShaderNodeMath"}),
+        ("docs.search", {"query": "add cube"}),
         ("edit.undo", {}),
     ]:
         result = blender.call(method, params)

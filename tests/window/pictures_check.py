@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import bpy
+from mathutils import Vector
 
 ROOT = Path(__file__).resolve().parents[2]
 # The package without its __init__, which would start a server.
@@ -32,7 +33,7 @@ FOLDER = Path(sys.argv[sys.argv.index("--") + 1]) if "--" in sys.argv else None
 DEFAULTS = {
     "image": dict.fromkeys(("engine", "width", "height", "samples", "camera", "frame", "path")),
     "animation": dict.fromkeys(("engine", "width", "height", "samples", "camera", "prefix", "frame_step")),
-    "capture": {"width": 320, "height": 200, "from": "viewport", "shading": None, "overlays": False},
+    "capture": {"width": 320, "height": 200, "from": "viewport", "shading": None, "overlays": False, "objects": None},
 }
 # Media types began with 5.0.
 SETTINGS = (
@@ -41,6 +42,7 @@ SETTINGS = (
     "render.filepath",
     *["render.image_settings.media_type"][: bpy.app.version >= (5, 0, 0)],
 )
+RED, BLUE = (1, 0, 0), (0, 0, 1)
 TURN = Turn(client="check", session="1", method="")
 failures: list[str] = []
 Check = Generator[None, None, Any]
@@ -127,6 +129,47 @@ def capture_checks() -> Check:
     camera = keep("camera", (yield from capture(**{"from": "camera"})))
     report(camera["image"]["$blob"] != picture["image"]["$blob"], "the camera's view differs")
     unchanged(before, "capture")
+
+
+SIDES = ("front", "back", "left", "right", "top", "bottom", "three_quarter")
+
+
+def capture_side_checks() -> Check:
+    """A cube that is red in front and blue behind, seen by a viewport, or rendered for it, from each side."""
+    cube, scene = bpy.data.objects["Cube"], bpy.context.scene
+    for colour, faces in ((RED, (0, -1, 0)), (BLUE, (0, 1, 0))):
+        material = bpy.data.materials.new("Paint")
+        material.diffuse_color = (*colour, 1)
+        cube.data.materials.append(material)
+        face = next(face for face in cube.data.polygons if (face.normal - Vector(faces)).length < 0.01)
+        face.material_index = len(cube.data.materials) - 1
+    shading = view._first_viewport().space.shading
+    shading.light, scene.view_settings.view_transform = "FLAT", "Standard"
+    yield
+    before = state()
+    looks = view._first_viewport().space.region_3d.view_matrix.copy()
+    seen = {}
+    for side in SIDES:
+        picture = keep(side, (yield from capture(**{"from": side}, objects=["Cube"], shading="solid")))
+        report(picture["source"] == "viewport", f"a viewport draws from {side}")
+        seen[side] = pixels(picture)
+        middle, corner = seen[side][320 * 100 + 160], seen[side][330]
+        report(middle != corner, f"the cube is in the middle of the picture from {side}")
+    for side, colour in (("front", RED), ("back", BLUE)):
+        middle = tuple(round(value) for value in seen[side][320 * 100 + 160][:3])
+        report(middle == colour, f"from {side} it is {middle}")
+    pure = {tuple(round(value, 1) for value in colour[:3]) for colour in seen["three_quarter"]}
+    report(RED in pure and BLUE not in pure, "from three_quarter its front is seen, and its back is not")
+    column = [tuple(round(value) for value in colour[:3]) for colour in seen["front"][160::320]]
+    report(170 < column.count(RED) < 200, f"it fills the picture: {column.count(RED)} of 200 rows")
+    report(view._first_viewport().space.region_3d.view_matrix == looks, "the user's view has not moved")
+    unchanged(before, "a capture from a side")
+    scene.render.engine = "CYCLES"
+    picture = keep("side_cycles", (yield from capture(**{"from": "three_quarter"}, shading="rendered")))
+    report(picture["source"] == "cycles" and len(set(pixels(picture))) > 50, "Cycles renders from three_quarter")
+    unchanged(before | {"settings": state()["settings"]}, "a rendered capture from a side")
+    refused = refusal(lambda: next(capture(**{"from": "viewport"}, objects=["Cube"])))
+    report(refused == "invalid_params", f"what to frame is for a side: {refused}")
 
 
 def capture_render_checks() -> Check:
@@ -271,6 +314,7 @@ def load_checks() -> Check:
 
 def main() -> Check:
     yield from capture_checks()
+    yield from capture_side_checks()
     yield from capture_render_checks()
     yield from render_checks()
     yield from cancel_checks()

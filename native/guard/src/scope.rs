@@ -4,7 +4,8 @@ use foldhash::{HashMap, HashSet};
 
 use ruff_python_ast::visitor::{self, Visitor};
 use ruff_python_ast::{
-    AnyParameterRef, Comprehension, ExceptHandler, Expr, ExprContext, Parameters, Pattern, Stmt, TypeParam, TypeParams,
+    AnyParameterRef, Comprehension, ExceptHandler, Expr, ExprContext, Parameters, Pattern, Stmt, StmtClassDef,
+    StmtFunctionDef, StmtGlobal, StmtImport, TypeParam, TypeParams,
 };
 use ruff_text_size::{Ranged, TextRange, TextSize};
 
@@ -269,57 +270,14 @@ impl<'a> Scope<'a> {
 impl<'a> Visitor<'a> for Collector<'a> {
     fn visit_stmt(&mut self, statement: &'a Stmt) {
         match statement {
-            Stmt::FunctionDef(function) => {
-                self.bind(function.name.id.as_str(), function.parameters.range.end());
-                self.top = false;
-                for decorator in &function.decorator_list {
-                    self.visit_decorator(decorator);
-                }
-                self.outside(&function.parameters);
-                let outer = self.open(Kind::Function, function.range());
-                self.type_parameters(function.type_params.as_deref());
-                self.parameters(&function.parameters);
-                if let Some(returns) = &function.returns {
-                    self.visit_annotation(returns);
-                }
-                self.body(&function.body);
-                self.here = outer;
-            }
-            Stmt::ClassDef(class) => {
-                let header = class.arguments.as_ref().map_or(class.name.range, |all| all.range);
-                self.bind(class.name.id.as_str(), header.end());
-                self.top = false;
-                for decorator in &class.decorator_list {
-                    self.visit_decorator(decorator);
-                }
-                if let Some(arguments) = &class.arguments {
-                    self.visit_arguments(arguments);
-                }
-                let outer = self.open(Kind::Class, class.range());
-                self.type_parameters(class.type_params.as_deref());
-                self.body(&class.body);
-                self.here = outer;
-            }
-            Stmt::Global(names) => {
-                for name in &names.names {
-                    self.scopes.scopes[self.here].global.insert(name.id.as_str());
-                    let here = std::mem::replace(&mut self.here, 0);
-                    self.top = false;
-                    self.bind(name.id.as_str(), name.range.start());
-                    self.here = here;
-                }
-            }
+            Stmt::FunctionDef(function) => self.function(function),
+            Stmt::ClassDef(class) => self.class(class),
+            Stmt::Global(names) => self.global(names),
             Stmt::Nonlocal(names) => {
                 let here = &mut self.scopes.scopes[self.here];
                 here.nonlocal.extend(names.names.iter().map(|name| name.id.as_str()));
             }
-            Stmt::Import(import) => {
-                for alias in &import.names {
-                    let name = alias.asname.as_ref().unwrap_or(&alias.name).id.as_str();
-                    let bound = if alias.asname.is_some() { name } else { name.split('.').next().unwrap_or(name) };
-                    self.bind(bound, alias.range.start());
-                }
-            }
+            Stmt::Import(import) => self.import(import),
             Stmt::ImportFrom(import) => {
                 for alias in import.names.iter().filter(|alias| alias.name.id.as_str() != "*") {
                     self.bind(alias.asname.as_ref().unwrap_or(&alias.name).id.as_str(), alias.range.start());
@@ -332,11 +290,7 @@ impl<'a> Visitor<'a> for Collector<'a> {
                 self.here = outer;
                 self.visit_expr(&alias.name);
             }
-            Stmt::Delete(_) => {
-                self.top = false;
-                visitor::walk_stmt(self, statement);
-            }
-            Stmt::If(_) | Stmt::For(_) | Stmt::While(_) | Stmt::Try(_) | Stmt::Match(_) => {
+            Stmt::Delete(_) | Stmt::If(_) | Stmt::For(_) | Stmt::While(_) | Stmt::Try(_) | Stmt::Match(_) => {
                 self.top = false;
                 visitor::walk_stmt(self, statement);
             }
@@ -375,6 +329,59 @@ impl<'a> Visitor<'a> for Collector<'a> {
 }
 
 impl<'a> Collector<'a> {
+    fn function(&mut self, function: &'a StmtFunctionDef) {
+        self.bind(function.name.id.as_str(), function.parameters.range.end());
+        self.top = false;
+        for decorator in &function.decorator_list {
+            self.visit_decorator(decorator);
+        }
+        self.outside(&function.parameters);
+        let outer = self.open(Kind::Function, function.range());
+        self.type_parameters(function.type_params.as_deref());
+        self.parameters(&function.parameters);
+        if let Some(returns) = &function.returns {
+            self.visit_annotation(returns);
+        }
+        self.body(&function.body);
+        self.here = outer;
+    }
+
+    fn class(&mut self, class: &'a StmtClassDef) {
+        let header = class.arguments.as_ref().map_or(class.name.range, |all| all.range);
+        self.bind(class.name.id.as_str(), header.end());
+        self.top = false;
+        for decorator in &class.decorator_list {
+            self.visit_decorator(decorator);
+        }
+        if let Some(arguments) = &class.arguments {
+            self.visit_arguments(arguments);
+        }
+        let outer = self.open(Kind::Class, class.range());
+        self.type_parameters(class.type_params.as_deref());
+        self.body(&class.body);
+        self.here = outer;
+    }
+
+    /// The name is the module's, too: it may be assigned nowhere else.
+    fn global(&mut self, names: &'a StmtGlobal) {
+        for name in &names.names {
+            self.scopes.scopes[self.here].global.insert(name.id.as_str());
+            let here = std::mem::replace(&mut self.here, 0);
+            self.top = false;
+            self.bind(name.id.as_str(), name.range.start());
+            self.here = here;
+        }
+    }
+
+    /// `import a.b` binds `a`, and `import a.b as c` binds `c`.
+    fn import(&mut self, import: &'a StmtImport) {
+        for alias in &import.names {
+            let name = alias.asname.as_ref().unwrap_or(&alias.name).id.as_str();
+            let bound = if alias.asname.is_some() { name } else { name.split('.').next().unwrap_or(name) };
+            self.bind(bound, alias.range.start());
+        }
+    }
+
     fn expression(&mut self, expression: &'a Expr) {
         match expression {
             Expr::Name(name) => match name.ctx {

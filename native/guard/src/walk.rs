@@ -7,7 +7,7 @@
 use std::collections::VecDeque;
 
 use foldhash::{HashMap, HashSet};
-use ruff_python_ast::{ExceptHandler, Expr, Stmt, StmtFunctionDef};
+use ruff_python_ast::{ExceptHandler, Expr, Stmt, StmtFunctionDef, StmtMatch, StmtTry};
 use ruff_text_size::{Ranged, TextSize};
 
 use crate::paths::{PathId, Paths};
@@ -219,31 +219,35 @@ impl<'a> Walk<'a> {
                 }
                 self.body(&this.body);
             }
-            Stmt::Try(this) => {
-                self.body(&this.body);
-                for ExceptHandler::ExceptHandler(handler) in &this.handlers {
-                    handler.type_.iter().for_each(|kind| {
-                        self.expression(kind);
-                    });
-                    if let Some(name) = &handler.name {
-                        self.store(name.id.as_str(), Value::Caught);
-                    }
-                    self.body(&handler.body);
-                }
-                self.body(&this.orelse);
-                self.body(&this.finalbody);
-            }
-            Stmt::Match(this) => {
-                let subject = self.expression(&this.subject);
-                for case in &this.cases {
-                    self.pattern(&case.pattern, &subject);
-                    case.guard.iter().for_each(|guard| {
-                        self.expression(guard);
-                    });
-                    self.body(&case.body);
-                }
-            }
+            Stmt::Try(this) => self.tried(this),
+            Stmt::Match(this) => self.matched(this),
             _ => {}
+        }
+    }
+
+    fn tried(&mut self, this: &'a StmtTry) {
+        self.body(&this.body);
+        for ExceptHandler::ExceptHandler(handler) in &this.handlers {
+            handler.type_.iter().for_each(|kind| {
+                self.expression(kind);
+            });
+            if let Some(name) = &handler.name {
+                self.store(name.id.as_str(), Value::Caught);
+            }
+            self.body(&handler.body);
+        }
+        self.body(&this.orelse);
+        self.body(&this.finalbody);
+    }
+
+    fn matched(&mut self, this: &'a StmtMatch) {
+        let subject = self.expression(&this.subject);
+        for case in &this.cases {
+            self.pattern(&case.pattern, &subject);
+            case.guard.iter().for_each(|guard| {
+                self.expression(guard);
+            });
+            self.body(&case.body);
         }
     }
 

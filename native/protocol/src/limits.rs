@@ -66,6 +66,9 @@ pub const FINDINGS: usize = 50;
 /// A file path, in bytes: Blender's own `FILE_MAX` is 1024.
 pub const PATH_BYTES: usize = 1023;
 
+/// What somebody looks for, in characters: a long sentence.
+pub const QUERY_CHARS: usize = 200;
+
 /// The text of an error on the wire, in characters. A traceback has its own field and limit.
 pub const ERROR_TEXT_CHARS: usize = 500;
 

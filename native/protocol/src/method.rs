@@ -13,7 +13,7 @@ use serde_json::value::RawValue;
 use crate::error::{Kind, WireError};
 use crate::json::{self, Object};
 use crate::methods::{
-    cache, control, data, edit, file, job, material, object, operator, render, scene, script, view, watch,
+    cache, control, data, docs, edit, file, job, material, object, operator, render, scene, script, view, watch,
 };
 
 /// What a method does to the open file.
@@ -171,6 +171,8 @@ pub static METHODS: &[Descriptor] = &[
     Descriptor::of::<data::Get>(),
     Descriptor::of::<data::Set>(),
     Descriptor::of::<operator::Call>(),
+    Descriptor::of::<docs::Get>(),
+    Descriptor::of::<docs::Search>(),
     Descriptor::of::<view::Capture>(),
     Descriptor::of::<render::Image>(),
     Descriptor::of::<render::Animation>(),
@@ -234,6 +236,15 @@ mod tests {
                 r#"{"block":["objects","Cube"],"path":"x"}"#,
                 "params.block: invalid type: sequence, expected an object",
             ),
+            ("docs.search", r#"{"query":" extrude   faces "}"#, ""),
+            ("docs.search", r#"{"query":"a\tb"}"#, "params.query: the query holds '\\t'"),
+            ("docs.search", r#"{"query":" "}"#, "params.query: the query has 0 characters"),
+            ("docs.search", r#"{"query":"a","limit":101}"#, "params.limit: 101 is not within 1 and 100"),
+            ("docs.search", r#"{"query":"a","kinds":["macro"]}"#, "params.kinds[0]: unknown variant `macro`"),
+            ("docs.get", r#"{"name":""}"#, "params.name: expected a name of 1 to 255 bytes"),
+            ("docs.get", r#"{"name":"Object.location","cursor":"12"}"#, ""),
+            ("view.capture", r#"{"from":"three_quarter","objects":["Cube"]}"#, ""),
+            ("view.capture", r#"{"from":"above"}"#, "params.from: unknown variant `above`"),
             ("ping", r#"{"a":1}"#, "params.a: unknown field"),
         ];
         for (name, params, expected) in rows {

@@ -8,7 +8,7 @@ use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::{Map, Value};
 
-use crate::limits::{NAME_BYTES, PATH_BYTES};
+use crate::limits::{NAME_BYTES, PATH_BYTES, QUERY_CHARS};
 
 /// A free JSON object, such as the arguments of a script.
 pub type FreeObject = Map<String, Value>;
@@ -82,6 +82,38 @@ checked!(
     },
     json_schema!({"type": "string", "minLength": 1, "maxLength": PATH_BYTES})
 );
+
+/// What may be in a query besides letters, digits and spaces.
+const QUERY_MARKS: &str = "-_.,:;'\"()[]+&/#!?@*=%";
+
+/// What somebody looks for: 1 to 200 letters, digits, spaces and `-_.,:;'"()[]+&/#!?@*=%`, spaces one at a time and
+/// only in between.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Query(pub String);
+
+impl Query {
+    /// Take a text as a query. Its spaces are put in order for it; what breaks another rule is refused.
+    ///
+    /// # Errors
+    /// The rule that it breaks.
+    pub fn parse(text: &str) -> Result<Query, String> {
+        let is_allowed = |c: char| c.is_alphanumeric() || c == ' ' || QUERY_MARKS.contains(c);
+        if let Some(bad) = text.chars().find(|c| !is_allowed(*c)) {
+            return Err(format!("the query holds {bad:?}; allowed are letters, digits, spaces and {QUERY_MARKS}"));
+        }
+        let words: Vec<&str> = text.split(' ').filter(|word| !word.is_empty()).collect();
+        let query = words.join(" ");
+        let length = query.chars().count();
+        if !(1..=QUERY_CHARS).contains(&length) {
+            return Err(format!("the query has {length} characters; allowed are 1 to {QUERY_CHARS}"));
+        }
+        Ok(Query(query))
+    }
+}
+
+checked!([] Query, String, |text| Query::parse(&text), json_schema!({
+    "type": "string", "minLength": 1, "maxLength": QUERY_CHARS,
+}));
 
 /// An operator's name as Blender's Python has it, such as `mesh.primitive_cube_add`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -303,6 +335,36 @@ mod tests {
             ("\"Mesh.x\"", Some("operator")),
             ("\"mesh.__class__\"", Some("operator")),
         ]);
+    }
+
+    /// BUG-008: length, set, control characters, single spaces.
+    #[test]
+    fn queries() {
+        let longest = "é".repeat(QUERY_CHARS);
+        let rows = [
+            ("oak table", Ok("oak table")),
+            ("  oak   table ", Ok("oak table")),
+            ("größe 50% (x/y)", Ok("größe 50% (x/y)")),
+            (longest.as_str(), Ok(longest.as_str())),
+            ("", Err("0 characters; allowed are 1 to 200")),
+            ("   ", Err("0 characters")),
+            ("a\nb", Err("holds '\\n'; allowed are letters")),
+            ("a\tb", Err("'\\t'")),
+            ("a\0", Err("'\\0'")),
+            ("a\u{a0}b", Err("'\\u{a0}'")),
+            ("a\u{202e}b", Err("'\\u{202e}'")),
+            ("<script>", Err("'<'")),
+            ("a`b", Err("'`'")),
+        ];
+        for (text, expected) in rows {
+            match (Query::parse(text), expected) {
+                (Ok(query), Ok(wanted)) => assert_eq!(query.0, wanted),
+                (Err(fault), Err(part)) => assert!(fault.contains(part), "{fault}"),
+                (outcome, _) => panic!("{text:?}: {outcome:?}, expected {expected:?}"),
+            }
+        }
+        check::<Query>(&[("\"oak  table\"", None), ("\"a\\nb\"", Some("holds")), ("7", Some("invalid type"))]);
+        assert!(Query::parse(&"a".repeat(QUERY_CHARS + 1)).is_err_and(|fault| fault.contains("201 characters")));
     }
 
     #[test]

@@ -243,6 +243,7 @@ fn the_table_of_limits_is_the_codes() {
         ("SCRIPT_BYTES", limits::SCRIPT_BYTES.to_string()),
         ("FINDINGS", limits::FINDINGS.to_string()),
         ("PATH_BYTES", limits::PATH_BYTES.to_string()),
+        ("QUERY_CHARS", limits::QUERY_CHARS.to_string()),
         ("ERROR_TEXT_CHARS", limits::ERROR_TEXT_CHARS.to_string()),
         ("NONCE_BYTES", limits::NONCE_BYTES.to_string()),
         ("DEADLINE_MS", range(limits::DEADLINE_MS)),

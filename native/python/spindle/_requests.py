@@ -22,6 +22,8 @@ OnProgress = Callable[[float, float | None, str], None]
 
 Engine = Literal["cycles", "eevee", "workbench"]
 
+Side = Literal["front", "back", "left", "right", "top", "bottom", "three_quarter"]
+
 LONGEST_WAIT = 600.0
 """Seconds that one `job.wait` may take."""
 
@@ -344,6 +346,8 @@ def screenshot(
     width: int = 960,
     height: int = 540,
     camera: bool = False,
+    side: Side | None = None,
+    objects: Sequence[str] | None = None,
     shading: Literal["wireframe", "solid", "material", "rendered"] | None = None,
     overlays: bool = False,
     **options: Unpack[Options],
@@ -352,12 +356,15 @@ def screenshot(
 
     width, height: pixels, 16 to 8192.
     camera: look through the active camera, not as the viewport does.
+    side: frame all that is visible from there, not as the viewport does; `objects`: only these, by name.
     shading: as the viewport's when None.
     overlays: draw grid and outlines too.
     """
     params: dict[str, Any] = {"width": width, "height": height, "overlays": overlays}
-    if camera:
-        params["from"] = "camera"
+    if camera or side is not None:
+        params["from"] = "camera" if camera else side
+    if objects is not None:
+        params["objects"] = list(objects)
     if shading is not None:
         params["shading"] = shading
     return Request("view.capture", params, options, Picture._read_capture)

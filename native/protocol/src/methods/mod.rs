@@ -6,6 +6,7 @@
 pub mod cache;
 pub mod control;
 pub mod data;
+pub mod docs;
 pub mod edit;
 pub mod file;
 pub mod job;

@@ -4,17 +4,31 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::method::{Effect, Method};
-use crate::value::{BlobRef, Count};
+use crate::value::{BlobRef, Count, List, Name};
 
 /// Where to look from.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "lowercase")]
+#[serde(rename_all = "snake_case")]
 pub enum From {
     /// As the first 3D viewport looks.
     #[default]
     Viewport,
     /// Through the active camera.
     Camera,
+    /// From -Y, along the axis, all that is visible or `objects` just fitting in; so for the five that follow.
+    Front,
+    /// From +Y.
+    Back,
+    /// From -X.
+    Left,
+    /// From +X.
+    Right,
+    /// From +Z, with +Y above.
+    Top,
+    /// From -Z, with -Y above.
+    Bottom,
+    /// In perspective, obliquely from above: from the front and the right.
+    ThreeQuarter,
 }
 
 /// How surfaces are drawn.
@@ -47,6 +61,10 @@ pub struct CaptureParams {
     /// Where to look from.
     #[serde(default)]
     pub from: From,
+    /// Where it looks from a side: what to frame, by name; all that is visible when absent. What else is there is in
+    /// the picture too.
+    #[serde(default)]
+    pub objects: Option<List<Name, 1_000>>,
     /// How to draw; as the viewport does when absent.
     #[serde(default)]
     pub shading: Option<Shading>,
@@ -73,15 +91,15 @@ pub struct Picture {
     /// Pixels.
     pub height: u32,
     /// `viewport`: drawn as a viewport is. Otherwise the engine that rendered it. Without a viewport that is
-    /// `workbench`, or `cycles` where there is no GPU, through the camera, or through one placed for the purpose
-    /// that sees all of it. For the shading `rendered` without a viewport, or in one that the scene's engine fills
+    /// `workbench`, or `cycles` where there is no GPU; and what was to be seen as a viewport looks is seen through the
+    /// camera, or as from `three_quarter` where there is none. For the shading `rendered` without a viewport, or in one that the scene's engine fills
     /// bit by bit, it is the scene's engine: `cycles`, `eevee` or `workbench`.
     pub source: String,
 }
 
 impl Method for Capture {
     const NAME: &'static str = "view.capture";
-    const SUMMARY: &'static str = "Draw the 3D viewport into a PNG.";
+    const SUMMARY: &'static str = "Draw the 3D viewport, or the scene from a side, into a PNG.";
     const EFFECT: Effect = Effect::Read;
     const CACHEABLE: bool = true;
     type Params = CaptureParams;
