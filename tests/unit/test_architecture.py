@@ -19,6 +19,7 @@ PROTOCOL = (ROOT / "docs/protocol.md").read_text("utf-8")
 
 WITHOUT_BLENDER = {
     *("native.py", "session.py", "dispatcher.py", "turn.py", "errors.py", "ask.py", "listing.py", "interrupt.py"),
+    *("companion.py", "mcp_child.py", "connect.py"),
 }
 BLENDER = {"blf", "bpy", "bpy_extras", "bmesh", "gpu", "idprop", "mathutils"}
 CRATES_OF = {"pyo3": {"python"}, "pythonize": {"python"}, "mio": {"core", "client"}, "tokio": {"mcp"}}
@@ -52,16 +53,16 @@ def test_crates_have_only_the_dependencies_that_are_theirs() -> None:
 
 
 def test_threads_are_started_in_core_only() -> None:
-    """Inside Blender, and the watchdog, which has to do with Python. The command line is a process of its own, and the
-    client's probe one of the client's."""
+    """Inside Blender, and the watchdog, which has to do with Python. The command line is a process of its own, in which
+    the server for AI clients is, too, and the client's probe one of the client's."""
     for path in sources(".rs"):
         crate, folder = path.relative_to(ROOT).parts[1:3]
         is_known = path.name in {"watchdog.rs", "probe.rs", "models.rs"}
-        if folder == "src" and crate not in {"core", "cli", "fuzz"} and not is_known:
+        if folder == "src" and crate not in {"core", "cli", "fuzz", "mcp"} and not is_known:
             assert not re.search(r"\.spawn\(|thread::(spawn|scope)\(", path.read_text("utf-8")), path
 
 
-@pytest.mark.parametrize("crate", ["protocol", "guard", "core"])
+@pytest.mark.parametrize("crate", ["protocol", "guard", "core", "client", "mcp", "setup"])
 def test_crates_forbid_unsafe_code(crate: str) -> None:
     assert "#![forbid(unsafe_code)]" in (ROOT / f"native/{crate}/src/lib.rs").read_text("utf-8")
 

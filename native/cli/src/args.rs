@@ -1,10 +1,14 @@
 //! What can be asked for on the command line.
 //!
 //! - [`blender`]: of Blenders as processes, which start, stop, and are looked at;
-//! - [`scene`]: of what is in a scene, and of pictures of it.
+//! - [`mcp`]: of the server for AI clients;
+//! - [`scene`]: of what is in a scene, and of pictures of it;
+//! - [`setup`]: of the set-up of AI clients.
 
 mod blender;
+mod mcp;
 mod scene;
+mod setup;
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -15,7 +19,9 @@ use serde_json::Value;
 use spindle_client::Selector;
 
 pub use self::blender::{Doctor, Start, Stop};
+pub use self::mcp::Mcp;
 pub use self::scene::{FrameRange, Get, Objects, Render, Shot};
+pub use self::setup::Setup;
 
 /// Drive a running Blender.
 #[derive(Debug, Parser)]
@@ -113,6 +119,10 @@ pub enum Command {
     Job(Job),
     /// Show what Blender was asked to do; needs no running Blender
     Log(Log),
+    /// Serve an AI client over the Model Context Protocol; needs no running Blender
+    Mcp(Mcp),
+    /// Connect AI clients to Blender; needs no running Blender
+    Setup(Setup),
     /// Print a script that completes commands in a shell
     #[command(after_help = "Example: spindle completions bash > ~/.local/share/bash-completion/completions/spindle")]
     Completions {

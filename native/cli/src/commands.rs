@@ -10,11 +10,13 @@ mod limits;
 mod log;
 mod ls;
 mod manual;
+mod mcp;
 mod objects;
 mod ping;
 mod render;
 mod run;
 mod scene;
+mod setup;
 mod shot;
 mod start;
 mod stop;
@@ -51,6 +53,8 @@ pub fn run(args: Args, output: &mut Output) -> Result<(), Failure> {
         Command::Render(asked) => render::render(&caller, &asked, &options, output),
         Command::Job(asked) => job::job(&mut connect()?, &asked.command, &options, output),
         Command::Log(asked) => log::log(&asked, output),
+        Command::Mcp(asked) => mcp::mcp(&caller, &asked, output),
+        Command::Setup(asked) => setup::setup(&asked, output),
         Command::Call(asked) => call::call(connect, &asked, &options, output),
         Command::Completions { shell } => manual::completions(shell, output),
         Command::Man { dir } => manual::man(dir.as_deref(), output),

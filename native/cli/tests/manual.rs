@@ -6,7 +6,7 @@ use std::fs;
 
 use support::spindle;
 
-const COMMANDS: [&str; 20] = [
+const COMMANDS: [&str; 22] = [
     "ls",
     "start",
     "stop",
@@ -25,6 +25,8 @@ const COMMANDS: [&str; 20] = [
     "call",
     "job",
     "log",
+    "mcp",
+    "setup",
     "completions",
     "man",
 ];

@@ -1,0 +1,124 @@
+//! What a tool says: text for the model, the same as data for programs, and pictures. Always within the limits of the
+//! clients that are in use.
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use rmcp::model::{CallToolResult, ContentBlock, Resource};
+use serde::Serialize;
+use serde_json::Value;
+
+use crate::failure::Failure;
+
+/// The most characters of text in one answer. Claude Code warns above 10,000 tokens and cuts at 25,000; most text of
+/// Blender has three characters a token.
+pub const TEXT_CHARS: usize = 10_000;
+
+/// What a tool has to say.
+#[derive(Default)]
+pub struct Answer {
+    text: String,
+    data: Option<Value>,
+    more: Vec<ContentBlock>,
+    is_error: bool,
+}
+
+impl Answer {
+    /// Data, which is its own text.
+    pub fn data(data: &impl Serialize) -> Answer {
+        let data = serde_json::to_value(data).expect("answers are plain JSON");
+        Answer { text: data.to_string(), data: Some(data), ..Answer::default() }
+    }
+
+    /// The same with numbers of six digits, for Blender's own, which have single precision.
+    pub fn rounded(data: &impl Serialize) -> Answer {
+        let mut data = serde_json::to_value(data).expect("answers are plain JSON");
+        round(&mut data);
+        Answer::data(&data)
+    }
+
+    /// Data, and how a model reads it best.
+    pub fn told(text: String, data: &impl Serialize) -> Answer {
+        Answer { text, ..Answer::data(data) }
+    }
+
+    /// The same as a failure of what was asked.
+    pub fn failed(mut self) -> Answer {
+        self.is_error = true;
+        self
+    }
+
+    /// With a picture.
+    pub fn with_jpeg(mut self, jpeg: &[u8]) -> Answer {
+        self.more.push(ContentBlock::image(STANDARD.encode(jpeg), "image/jpeg"));
+        self
+    }
+
+    /// With the place of something that is too large to be sent unasked.
+    pub fn with_link(mut self, link: Resource) -> Answer {
+        self.more.push(ContentBlock::resource_link(link));
+        self
+    }
+}
+
+/// Digits beyond the sixth are noise, and three of them cost a token.
+fn round(data: &mut Value) {
+    match data {
+        Value::Number(number) => {
+            let value = number.as_f64().filter(|_| number.is_f64());
+            if let Some(value) = value {
+                *data = rounded(value);
+            }
+        }
+        Value::Array(values) => values.iter_mut().for_each(round),
+        Value::Object(values) => values.values_mut().for_each(round),
+        _ => {}
+    }
+}
+
+fn rounded(value: f64) -> Value {
+    if value.fract() == 0.0 && value.abs() < 1e9 {
+        return Value::from(value as i64);
+    }
+    format!("{value:.5e}").parse::<f64>().map_or(Value::Null, Value::from)
+}
+
+impl From<Answer> for CallToolResult {
+    fn from(answer: Answer) -> CallToolResult {
+        let mut content = vec![ContentBlock::text(answer.text)];
+        content.extend(answer.more);
+        let mut result =
+            if answer.is_error { CallToolResult::error(content) } else { CallToolResult::success(content) };
+        result.structured_content = answer.data;
+        result
+    }
+}
+
+impl From<Failure> for CallToolResult {
+    fn from(failure: Failure) -> CallToolResult {
+        let text: String = failure.to_string().chars().take(TEXT_CHARS).collect();
+        CallToolResult::error(vec![ContentBlock::text(text)])
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn numbers_are_as_short_as_they_are_exact() {
+        for (long, short) in [
+            (json!(7.358_891_487_121_582), json!(7.35889)),
+            (json!([1.0, -0.0, 0.1]), json!([1, 0, 0.1])),
+            (json!({"a": 123_456_789, "b": "1.00000001"}), json!({"a": 123_456_789, "b": "1.00000001"})),
+            (json!(0.000_012_345_678), json!(0.000_012_345_7)),
+            (json!(1e300), json!(1e300)),
+            (json!(123_456_789.0), json!(123_456_789)),
+        ] {
+            let mut data = long;
+            round(&mut data);
+            assert_eq!(data, short);
+        }
+    }
+}

@@ -1,0 +1,5 @@
+//! Streamable HTTP through real sockets.
+
+mod end;
+mod requests;
+mod support;
