@@ -10,9 +10,9 @@ from __future__ import annotations
 
 import bpy
 
-from . import ask_ui, headless, operators, panel, preferences, pump
+from . import ask_ui, connect_pump, connect_ui, headless, operators, panel, preferences, pump
 
-_parts = (preferences, operators, ask_ui, panel, headless)
+_parts = (preferences, operators, ask_ui, connect_ui, panel, connect_pump, headless)
 
 
 def register() -> None:

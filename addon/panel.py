@@ -8,7 +8,7 @@ from typing import Any
 
 import bpy
 
-from . import ask, ask_ui, session
+from . import ask, ask_ui, connect_ui, session
 
 _STATES = {
     "ready": ("Ready", "CHECKMARK"),
@@ -44,6 +44,7 @@ def snapshot() -> dict[str, Any] | None:
         return None
     status = server.status()
     status["guard"] = server.guard()
+    status["mcp"] = connect_ui.mcp_line()
     status["running"] = [(*request, _round(progress)) for *request, progress in status["running"]]
     return status
 
@@ -115,6 +116,9 @@ def _draw_state(layout: bpy.types.UILayout, status: dict[str, Any]) -> None:
         column.label(text=f"Port {status['taken_port']} was taken", icon="INFO")
     text, icon = _GUARD[status["guard"]]
     column.label(text=text, icon=icon)
+    if status["mcp"] is not None:
+        text, icon = status["mcp"]
+        column.label(text=text, icon=icon)
 
 
 def _draw_question(layout: bpy.types.UILayout, question: ask.Question) -> None:

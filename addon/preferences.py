@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import os
 import struct
-import textwrap
 from collections.abc import Iterable
 from itertools import groupby
 from typing import Any
@@ -13,7 +12,7 @@ from typing import Any
 import bpy
 from bpy.props import BoolProperty, CollectionProperty, EnumProperty, FloatProperty, IntProperty, StringProperty
 
-from . import native, session
+from . import connect_ui, native, session
 from .turn import TurnPreferences
 
 SERVER_SETTINGS = ("port", "metrics_port", "log", "log_dir", "guard_level", "raise_descriptor_limit")
@@ -34,9 +33,6 @@ PROMISE = (
     "An authenticated client can do what you can do. The checks stop accidents and make attacks visible; they do not "
     "contain a determined script."
 )
-
-TEXT_CHARS = 80
-"""What fits into a line of the page at its usual width."""
 
 _LABELS = {"mib": "MiB", "ttl": "TTL", "per": "per"}
 
@@ -133,6 +129,26 @@ class SpindlePreferences(_LimitProperties, bpy.types.AddonPreferences):
         description="Let .blend files that clients open run the scripts inside them",
     )
     allowed_folders: CollectionProperty(type=SpindleAllowedFolder)
+    mcp_server: BoolProperty(
+        name="MCP Server",
+        default=False,
+        description=(
+            "Serve AI clients that take a URL, while Spindle is on. Programs on this machine that have the token reach "
+            "it, and nobody from outside. Clients that are connected by their own settings do not need it"
+        ),
+    )
+    mcp_port: IntProperty(
+        name="MCP Port",
+        default=9878,
+        min=0,
+        max=65535,
+        description="The TCP port on this machine that AI clients are told; 0 lets the system choose",
+    )
+    mcp_token_file: StringProperty(
+        name="Token File",
+        subtype="FILE_PATH",
+        description="Where the secret is that AI clients show. It is made if it is missing; empty for the usual place",
+    )
     raise_descriptor_limit: BoolProperty(
         name="Raise the Descriptor Limit",
         default=False,
@@ -151,6 +167,7 @@ class SpindlePreferences(_LimitProperties, bpy.types.AddonPreferences):
             if hasattr(self, name):
                 layout.prop(self, name)
         self._draw_folders(layout)
+        connect_ui.draw(layout, self)
         header, body = layout.panel("spindle_limits", default_closed=True)
         header.label(text="Limits")
         if body is not None:
@@ -159,15 +176,15 @@ class SpindlePreferences(_LimitProperties, bpy.types.AddonPreferences):
     def _draw_guard(self, layout: bpy.types.UILayout) -> None:
         layout.row().prop(self, "guard_level", expand=True)
         chosen = next(description for name, _, description in GUARD_LEVELS if name == self.guard_level)
-        _draw_text(layout, chosen, "BLANK1")
+        connect_ui.draw_text(layout, chosen, "BLANK1")
         server = session.running()
         if server is not None and server.guard() != self.guard_level:
             now = next(label for name, label, _ in GUARD_LEVELS if name == server.guard())
-            _draw_text(layout, f"It is {now} until Spindle is stopped and started again", "ERROR")
-        _draw_text(layout, PROMISE, "INFO")
+            connect_ui.draw_text(layout, f"It is {now} until Spindle is stopped and started again", "ERROR")
+        connect_ui.draw_text(layout, PROMISE, "INFO")
 
     def _draw_limits(self, layout: bpy.types.UILayout) -> None:
-        _draw_text(layout, LIMITS_MISSING, "ERROR")
+        connect_ui.draw_text(layout, LIMITS_MISSING, "ERROR")
         for group, limits in groupby(LIMITS, key=lambda limit: limit.group):
             header, body = layout.panel(f"spindle_limits_{group}", default_closed=True)
             header.label(text=group)
@@ -187,12 +204,6 @@ class SpindlePreferences(_LimitProperties, bpy.types.AddonPreferences):
             row = layout.row(align=True)
             row.prop(folder, "path", text="")
             row.operator("spindle.folder_remove", text="", icon="REMOVE").index = index
-
-
-def _draw_text(layout: bpy.types.UILayout, text: str, icon: str) -> None:
-    column = layout.column(align=True)
-    for number, line in enumerate(textwrap.wrap(text, TEXT_CHARS)):
-        column.label(text=line, icon="BLANK1" if number else icon)
 
 
 def get() -> SpindlePreferences | None:

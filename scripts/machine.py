@@ -19,6 +19,9 @@ WINDOWED = ("4.3", "5.2")
 MODULES = ("4.2", "4.5", "5.0")
 """The Blenders with a window, and the bpy modules, that scripts/provision knows."""
 
+MCP_SDK = "mcp==2.3.0"
+"""The Python SDK of the Model Context Protocol, whose client tests/mcp and scripts/bench call `spindle mcp` with."""
+
 
 class ScriptError(Exception):
     """A script cannot go on; the message says what was wrong and what to do."""

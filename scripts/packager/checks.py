@@ -30,6 +30,13 @@ LICENSES = {"SPDX:GPL-3.0-or-later"}
 
 TAG_OF_PLATFORM = {known.name: known.tag for known in PLATFORMS.values()}
 
+EXECUTABLES = {
+    "linux-x64": ("spindle", b"\x7fELF"),
+    "windows-x64": ("spindle.exe", b"MZ"),
+    "macos-arm64": ("spindle", b"\xcf\xfa\xed\xfe"),
+}
+"""The program's file on a platform, and how an executable begins there."""
+
 
 def problems(folder: Path, build: BuildInfo) -> Iterator[str]:
     """What is wrong with a staged extension; nothing if it is good."""
@@ -43,6 +50,7 @@ def problems(folder: Path, build: BuildInfo) -> Iterator[str]:
             yield from wheel_problems(wheel, build)
         else:
             yield f"wheel {listed} is not there"
+    yield from program_problems(folder, manifest)
 
 
 def manifest_problems(manifest: dict[str, object], build: BuildInfo) -> Iterator[str]:
@@ -81,6 +89,17 @@ def wheel_problems(wheel: Path, build: BuildInfo) -> Iterator[str]:
     libraries = [name for name in names if name.endswith((".so", ".pyd", ".dylib"))]
     if len(libraries) != 1 or not libraries[0].startswith(f"{build.native_package}/_native."):
         yield f"{wheel.name} holds the libraries {libraries}, not only {build.native_package}/_native"
+
+
+def program_problems(folder: Path, manifest: dict[str, object]) -> Iterator[str]:
+    """What is wrong with the program in a staged extension."""
+    for platform in sorted(_strings(manifest, "platforms") & set(EXECUTABLES)):
+        name, beginning = EXECUTABLES[platform]
+        program = folder / "bin" / name
+        if not program.is_file():
+            yield f"the program bin/{name} is not there"
+        elif not program.read_bytes().startswith(beginning):
+            yield f"the program bin/{name} is none for {platform}"
 
 
 def _strings(manifest: dict[str, object], key: str) -> set[str]:

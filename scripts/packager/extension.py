@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The zip that Blender installs: the add-on, the filled-in manifest, the wheel and the licence."""
+"""The zip that Blender installs: the add-on, the filled-in manifest, the wheel, the program and the licence."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ STAGE = BUILD / "stage" / "spindle_addon"
 MARK = "# scripts/package puts version, platforms and wheels here\n"
 
 
-def stage(build: BuildInfo, wheel: Path, target: Platform) -> Path:
+def stage(build: BuildInfo, wheel: Path, program: Path, target: Platform) -> Path:
     """Lay out the zip's content; the add-on's files lie beside the manifest, as Blender wants it."""
     shutil.rmtree(STAGE, ignore_errors=True)
     shutil.copytree(ROOT / "addon", STAGE, ignore=shutil.ignore_patterns("__pycache__", "*.pyi"))
@@ -27,6 +27,8 @@ def stage(build: BuildInfo, wheel: Path, target: Platform) -> Path:
     shutil.copy(ROOT / "LICENSE", STAGE)
     (STAGE / "wheels").mkdir()
     shutil.copy(wheel, STAGE / "wheels")
+    (STAGE / "bin").mkdir()
+    shutil.copy(program, STAGE / "bin")
     manifest = (ROOT / "blender_manifest.toml").read_text()
     (STAGE / "blender_manifest.toml").write_text(fill_in(manifest, build, wheel.name, target.name))
     return STAGE

@@ -79,12 +79,17 @@ def this_platform() -> Platform:
 def build_wheel(build: BuildInfo, target: Platform) -> Path:
     """Build the wheel into dist/, in place of earlier ones."""
     _stage(build)
-    tools = environment("maturin", (MATURIN, *target.packages))
     for old in DIST.glob(f"{DISTRIBUTION}-*-{target.tag}.whl"):
         old.unlink()
-    command: list[str | Path] = [tools / "maturin", "build", "--release", "--locked", *target.options, "--out", DIST]
-    run(command, cwd=STAGE, env={"PATH": f"{tools}{os.pathsep}{os.environ['PATH']}", "RUSTFLAGS": _without_paths()})
+    maturin(STAGE, target, DIST)
     return DIST / f"{DISTRIBUTION}-{build.pep440}-cp311-abi3-{target.tag}.whl"
+
+
+def maturin(folder: Path, target: Platform, out: Path) -> None:
+    """Have maturin build what a folder's pyproject.toml describes, into the folder `out`."""
+    tools = environment("maturin", (MATURIN, *target.packages))
+    command: list[str | Path] = [tools / "maturin", "build", "--release", "--locked", *target.options, "--out", out]
+    run(command, cwd=folder, env={"PATH": f"{tools}{os.pathsep}{os.environ['PATH']}", "RUSTFLAGS": _without_paths()})
 
 
 def _stage(build: BuildInfo) -> None:
