@@ -13,6 +13,9 @@ use crate::failure::Failure;
 /// Blender has three characters a token.
 pub const TEXT_CHARS: usize = 10_000;
 
+/// Items of each list that are told, tried in turn: an object may have hundreds of materials.
+const LISTED: [usize; 3] = [50, 20, 5];
+
 /// What a tool has to say.
 #[derive(Default)]
 pub struct Answer {
@@ -29,10 +32,17 @@ impl Answer {
         Answer { text: data.to_string(), data: Some(data), ..Answer::default() }
     }
 
-    /// The same with numbers of six digits, for Blender's own, which have single precision.
+    /// The same with numbers of six digits, for Blender's own, which have single precision; and where it would be too
+    /// long for one answer, with the first items of its lists only.
     pub fn rounded(data: &impl Serialize) -> Answer {
         let mut data = serde_json::to_value(data).expect("answers are plain JSON");
         round(&mut data);
+        for most in LISTED {
+            if data.to_string().chars().count() <= TEXT_CHARS {
+                break;
+            }
+            shorten(&mut data, most);
+        }
         Answer::data(&data)
     }
 
@@ -71,6 +81,23 @@ fn round(data: &mut Value) {
         }
         Value::Array(values) => values.iter_mut().for_each(round),
         Value::Object(values) => values.values_mut().for_each(round),
+        _ => {}
+    }
+}
+
+/// Leave out what is beyond so many items of each list, and say how many those are. Vectors and matrices stay whole.
+pub fn shorten(data: &mut Value, most: usize) {
+    match data {
+        Value::Array(values) => {
+            let is_list = values.first().is_some_and(|first| first.is_string() || first.is_object());
+            if is_list && values.len() > most {
+                let more = format!("… and {} more", values.len() - most);
+                values.truncate(most);
+                values.push(more.into());
+            }
+            values.iter_mut().for_each(|value| shorten(value, most));
+        }
+        Value::Object(values) => values.values_mut().for_each(|value| shorten(value, most)),
         _ => {}
     }
 }
@@ -120,5 +147,21 @@ mod tests {
             round(&mut data);
             assert_eq!(data, short);
         }
+    }
+
+    #[test]
+    fn long_lists_are_shortened() {
+        let names: Vec<String> = (0..6).map(|number| number.to_string()).collect();
+        let whole = json!({"a": ["0", "1"], "matrix": [[1, 2, 3], [4, 5, 6], [7, 8, 9]], "b": {"c": names}});
+        let mut data = whole.clone();
+        shorten(&mut data, 6);
+        assert_eq!(data, whole);
+        shorten(&mut data, 2);
+        assert_eq!(data["b"]["c"], json!(["0", "1", "… and 4 more"]));
+        assert_eq!((&data["a"], &data["matrix"]), (&whole["a"], &whole["matrix"]));
+        let many: Vec<String> = (0..5_000).map(|number| format!("Material {number:04}")).collect();
+        let result = CallToolResult::from(Answer::rounded(&json!({"materials": many})));
+        let told = result.structured_content.expect("it has data")["materials"].clone();
+        assert_eq!((&told[0], &told[50]), (&json!("Material 0000"), &json!("… and 4950 more")));
     }
 }

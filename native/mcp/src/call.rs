@@ -34,8 +34,8 @@ pub struct Call {
     pub kept: Arc<Kept>,
     /// The program that calls, by its own name.
     pub program: String,
-    /// Who is told how far it has come, if the program wants to know.
-    pub steps: Option<UnboundedSender<Step>>,
+    /// Who is told how far it has come.
+    pub steps: UnboundedSender<Step>,
 }
 
 impl Call {
@@ -61,14 +61,14 @@ impl Call {
         M::Result: DeserializeOwned,
     {
         let params = to_raw_value(params).map_err(|error| Error::Invalid(error.to_string()))?;
-        let options = Options { listener: self.listener(), ..options };
+        let options = Options { listener: Some(self.listener()), ..options };
         let reply = blender.call(M::NAME, &params, &[], &options)?;
         Ok(Answered { result: reply.read()?, reply })
     }
 
-    fn listener(&self) -> Option<Listener> {
-        let steps = self.steps.clone()?;
-        Some(Listener(Arc::new(move |notice| {
+    fn listener(&self) -> Listener {
+        let steps = self.steps.clone();
+        Listener(Arc::new(move |notice| {
             let step = match notice {
                 Notice::Progress(progress) => {
                     Step { done: progress.done, total: progress.total, message: progress.message.clone() }
@@ -77,7 +77,7 @@ impl Call {
             };
             // Nobody listens any more where the program is gone.
             steps.send(step).ok();
-        })))
+        }))
     }
 }
 

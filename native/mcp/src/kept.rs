@@ -34,9 +34,9 @@ pub struct Page {
 }
 
 impl Kept {
-    /// The first part of a text, at most so many characters; of a longer one the rest is kept.
+    /// The first part of a text, which takes at most so many characters as JSON; of a longer one the rest is kept.
     pub fn begin(&self, text: String, most: usize) -> Page {
-        if text.chars().count() <= most {
+        if fitting(&text, most) == text.len() {
             return Page { text, next_cursor: None };
         }
         let text: Arc<str> = text.into();
@@ -90,13 +90,33 @@ impl Kept {
 
 fn page(text: &str, number: u64, at: usize, most: usize) -> Page {
     let rest = &text[at..];
-    match rest.char_indices().nth(most) {
-        None => Page { text: rest.to_owned(), next_cursor: None },
-        Some((limit, _)) => {
-            // A line is not broken, unless it is longer than a whole page.
-            let end = rest[..limit].rfind('\n').map_or(limit, |newline| newline + 1);
-            Page { text: rest[..end].to_owned(), next_cursor: Some(format!("text-{number}-{}", at + end)) }
+    let limit = fitting(rest, most);
+    if limit == rest.len() {
+        return Page { text: rest.to_owned(), next_cursor: None };
+    }
+    // A line is not broken, unless it is longer than a whole page.
+    let end = rest[..limit].rfind('\n').map_or(limit, |newline| newline + 1);
+    Page { text: rest[..end].to_owned(), next_cursor: Some(format!("text-{number}-{}", at + end)) }
+}
+
+/// How many bytes of a text take at most so many characters as JSON; at least one character.
+fn fitting(text: &str, most: usize) -> usize {
+    let mut taken = 0;
+    for (at, letter) in text.char_indices() {
+        taken += escaped(letter);
+        if taken > most && at > 0 {
+            return at;
         }
+    }
+    text.len()
+}
+
+/// Characters that one takes in a JSON string (RFC 8259, section 7), as serde_json writes it.
+const fn escaped(letter: char) -> usize {
+    match letter {
+        '"' | '\\' | '\n' | '\r' | '\t' | '\u{8}' | '\u{c}' => 2,
+        '\0'..='\u{1f}' => 6,
+        _ => 1,
     }
 }
 
@@ -114,7 +134,7 @@ mod tests {
             let mut read = page.text.clone();
             while let Some(cursor) = page.next_cursor {
                 page = kept.go_on(&cursor, 100).expect("it is kept");
-                assert!(page.text.chars().count() <= 100);
+                assert!(serde_json::to_string(&page.text).expect("JSON").chars().count() <= 102);
                 read += &page.text;
             }
             assert_eq!(read, text);

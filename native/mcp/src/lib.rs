@@ -12,6 +12,7 @@
 //! - `schema`: schemas in as few tokens as they can be said;
 //! - `tools`: the tools;
 //! - `resources`: the scene, its objects and the last render, by URI;
+//! - `work`: a call under way: progress, cancellation, and tasks for what takes long;
 //! - [`server`]: the protocol's requests to these, in every revision of it;
 //! - [`stdio`]: a server for one client, on its standard input and output;
 //! - [`token`]: the secret that clients of the other kind show;
@@ -32,5 +33,6 @@ pub mod server;
 pub mod stdio;
 pub mod token;
 mod tools;
+mod work;
 
 pub use server::SpindleServer;

@@ -2,31 +2,31 @@
 //! none, headers, result types) the SDK takes care of.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
 
 use rmcp::model::{
-    CallToolRequestParams, CallToolResponse, CallToolResult, Implementation, ListResourceTemplatesResult,
-    ListResourcesResult, ListToolsResult, PaginatedRequestParams, ProgressNotificationParam, ReadResourceRequestParams,
-    ReadResourceResponse, ReadResourceResult, ServerCapabilities, ServerConfig,
+    CallToolRequestParams, CallToolResponse, CallToolResult, CancelTaskParams, CreateTaskResult, GetTaskParams,
+    GetTaskResult, Implementation, ListResourceTemplatesResult, ListResourcesResult, ListToolsResult,
+    PaginatedRequestParams, ReadResourceRequestParams, ReadResourceResponse, ReadResourceResult, ServerCapabilities,
+    ServerConfig, UpdateTaskParams,
 };
 use rmcp::service::RequestContext;
+use rmcp::task_manager::{TaskManager, TaskOptions};
 use rmcp::{ErrorData, RoleServer, ServerHandler};
-use spindle_client::{ClientSettings, Error};
-use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
+use spindle_client::ClientSettings;
+use tokio::sync::mpsc::unbounded_channel;
 use tokio::task::spawn_blocking;
-use tokio::time::timeout;
+use tokio_util::sync::CancellationToken;
 
+use crate::answer::Answer;
 use crate::blenders::{Blenders, until_cancelled};
-use crate::call::{Call, Step};
+use crate::call::Call;
 use crate::failure::Failure;
 use crate::kept::Kept;
+use crate::work::Work;
 use crate::{resources, tools};
 
-/// A call that says nothing for so long is told to go on: Claude Code gives up after 300 s, Codex after 60 s of silence.
-const SIGN_OF_LIFE: Duration = Duration::from_secs(10);
-
-/// The least time between two steps that are told. Renders report many more than anybody can read.
-const BETWEEN_STEPS: Duration = Duration::from_millis(100);
+/// How long a task is kept, milliseconds: with its result, which may be a picture.
+const TASK_TTL_MS: u64 = 600_000;
 
 /// What a model is told before it begins. Claude Code cuts it at 2,048 characters.
 const INSTRUCTIONS: &str = "Spindle drives the Blender that is open on the user's machine. The user watches, and may work in \
@@ -44,12 +44,18 @@ it again whole. When the guard refuses a script, change what it names; do not lo
 pub struct SpindleServer {
     blenders: Arc<Blenders>,
     kept: Arc<Kept>,
+    tasks: TaskManager,
+}
+
+/// What a call came to, as the protocol has it.
+fn result(answered: Result<Answer, Failure>) -> CallToolResult {
+    answered.map_or_else(CallToolResult::from, CallToolResult::from)
 }
 
 impl SpindleServer {
     /// It talks to the Blenders that these settings find, which need not run yet.
     pub fn new(settings: ClientSettings) -> SpindleServer {
-        SpindleServer { blenders: Arc::new(Blenders::new(settings)), kept: Arc::default() }
+        SpindleServer { blenders: Arc::new(Blenders::new(settings)), kept: Arc::default(), tasks: TaskManager::new() }
     }
 
     /// Let what runs come to its end for a while, and close all connections. It waits.
@@ -57,66 +63,28 @@ impl SpindleServer {
         self.blenders.shutdown();
     }
 
-    /// Do something that waits for Blender, on a thread of its own; where the client cancels, the request is cancelled in
-    /// Blender, which ends a script that runs.
-    async fn wait<T: Send + 'static>(
+    /// Begin something that waits for Blender, on a thread of its own.
+    fn begin<T: Send + 'static>(
         &self,
-        context: RequestContext<RoleServer>,
+        context: &RequestContext<RoleServer>,
         work: impl FnOnce(&Call) -> Result<T, Failure> + Send + 'static,
-    ) -> Result<T, Failure> {
-        let (steps, told) = unbounded_channel();
-        let token = context.meta.get_progress_token();
-        let teller = token.map(|token| tokio::spawn(tell(context.peer.clone(), token, told)));
+    ) -> Work<T> {
+        let (told, steps) = unbounded_channel();
         let call = Call {
             blenders: Arc::clone(&self.blenders),
             kept: Arc::clone(&self.kept),
             program: context.client_info().map(|info| info.name).unwrap_or_default(),
-            steps: teller.is_some().then_some(steps),
+            steps: told,
         };
-        let cancelled = context.ct.clone();
-        let worked = spawn_blocking(move || until_cancelled(&cancelled, || work(&call))).await;
-        // All steps are told before the result: afterwards the token means nothing to the client.
-        if let Some(teller) = teller {
-            teller.await.ok();
-        }
-        // The task is never aborted, so it panicked.
-        worked.unwrap_or_else(|panic| Err(Error::Invalid(format!("a fault in Spindle: {panic}")).into()))
-    }
-}
-
-/// Tell a client how far a call has come, and at times only that it goes on. Progress never goes back.
-async fn tell(peer: rmcp::Peer<RoleServer>, token: rmcp::model::ProgressToken, mut steps: UnboundedReceiver<Step>) {
-    let start = Instant::now();
-    let (mut done, mut last) = (0.0_f64, None::<Instant>);
-    loop {
-        let mut note = ProgressNotificationParam::new(token.clone(), 0.0);
-        match timeout(SIGN_OF_LIFE, steps.recv()).await {
-            Ok(None) => return,
-            Ok(Some(step)) => {
-                let is_end = step.total.is_some_and(|total| step.done >= total);
-                if last.is_some_and(|last| last.elapsed() < BETWEEN_STEPS) && !is_end {
-                    continue;
-                }
-                done = if step.done > done { step.done } else { done + 0.001 };
-                note.total = step.total.filter(|total| *total >= done);
-                note.message = Some(step.message).filter(|message| !message.is_empty());
-            }
-            Err(_) => {
-                done += 0.001;
-                note.message = Some(format!("{} s", start.elapsed().as_secs()));
-            }
-        }
-        note.progress = done;
-        last = Some(Instant::now());
-        if peer.notify_progress(note).await.is_err() {
-            return;
-        }
+        let stop = CancellationToken::new();
+        let stopped = stop.clone();
+        Work { ended: spawn_blocking(move || until_cancelled(&stopped, || work(&call))), steps, stop }
     }
 }
 
 impl ServerHandler for SpindleServer {
     fn get_info(&self) -> ServerConfig {
-        let capabilities = ServerCapabilities::builder().enable_tools().enable_resources().build();
+        let capabilities = ServerCapabilities::builder().enable_tools().enable_resources().enable_tasks().build();
         let mut info = ServerConfig::new(capabilities).with_instructions(INSTRUCTIONS);
         info.server_info = Implementation::new("spindle", env!("CARGO_PKG_VERSION")).with_title("Blender (Spindle)");
         info
@@ -140,8 +108,32 @@ impl ServerHandler for SpindleServer {
             return Err(ErrorData::invalid_params(text, None));
         };
         let arguments = request.arguments.unwrap_or_default();
-        let answered = self.wait(context, move |call| tool.call(call, arguments)).await;
-        Ok(answered.map_or_else(CallToolResult::from, CallToolResult::from).into())
+        let knows_tasks = context.client_capabilities().is_some_and(|can| can.supports_tasks());
+        let work = self.begin(&context, move |call| tool.call(call, arguments));
+        if !knows_tasks {
+            return Ok(result(work.wait(&context).await).into());
+        }
+        Ok(match work.wait_or_go_on(&context).await {
+            Ok(answered) => result(answered).into(),
+            Err(work) => {
+                let options = TaskOptions::new().with_ttl_ms(TASK_TTL_MS);
+                let task =
+                    self.tasks.spawn(options, |task| Box::pin(async move { work.go_on(task).await.map(result) }));
+                CreateTaskResult::new(task).into()
+            }
+        })
+    }
+
+    async fn get_task(&self, task: GetTaskParams, _: RequestContext<RoleServer>) -> Result<GetTaskResult, ErrorData> {
+        self.tasks.get_task(&task.task_id).map(GetTaskResult::new)
+    }
+
+    async fn update_task(&self, task: UpdateTaskParams, _: RequestContext<RoleServer>) -> Result<(), ErrorData> {
+        self.tasks.update_task(&task.task_id, task.input_responses)
+    }
+
+    async fn cancel_task(&self, task: CancelTaskParams, _: RequestContext<RoleServer>) -> Result<(), ErrorData> {
+        self.tasks.cancel_task(&task.task_id)
     }
 
     async fn list_resources(
@@ -166,8 +158,8 @@ impl ServerHandler for SpindleServer {
         context: RequestContext<RoleServer>,
     ) -> Result<ReadResourceResponse, ErrorData> {
         let uri = request.uri.clone();
-        let read = self.wait(context, move |call| resources::read(call, &uri)).await;
-        match read {
+        let work = self.begin(&context, move |call| resources::read(call, &uri));
+        match work.wait(&context).await {
             Ok(Some(contents)) => Ok(ReadResourceResult::new(vec![contents]).into()),
             Ok(None) => {
                 let data = serde_json::json!({"uri": request.uri});

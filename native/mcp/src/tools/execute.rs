@@ -129,8 +129,10 @@ fn tell(call: &Call, code: &str, result: RunResult) -> Answer {
 /// What is told besides the output.
 fn around(result: &RunResult, code: &str) -> Vec<String> {
     let mut parts = Vec::new();
-    if let Some(text) = &result.value_repr {
-        parts.push(format!("value: {}", cut(text, VALUE_CHARS)));
+    // The same as the data has, and not only the 1,000 characters of its text.
+    let value = Some(&result.value).filter(|value| !value.is_null()).map(ToString::to_string);
+    if let Some(text) = value.filter(|text| text.len() <= VALUE_CHARS).or_else(|| result.value_repr.clone()) {
+        parts.push(format!("value: {text}"));
     }
     if let Some(error) = &result.value_error {
         parts.push(format!("the value is not data: {} is {}", error.path, error.reason));

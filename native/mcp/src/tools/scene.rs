@@ -9,9 +9,12 @@ use spindle_protocol::methods::object::ListAll;
 use spindle_protocol::methods::scene::Get;
 
 use super::{Effect, Tool};
-use crate::answer::{Answer, TEXT_CHARS};
+use crate::answer::{Answer, TEXT_CHARS, shorten};
 use crate::call::Call;
 use crate::failure::Failure;
+
+/// Items of each list that the scene itself has, such as what is selected.
+const SELECTED: usize = 50;
 
 pub struct Scene;
 
@@ -72,9 +75,14 @@ impl Tool for Scene {
             Some(_) => None,
             None => Some(call.ask::<Get>(&blender, &Nothing {}, Options::default())?.result),
         };
-        let scene = scene.map(|scene| match serde_json::to_value(&scene) {
-            Ok(Value::Object(scene)) => scene,
-            _ => Map::new(),
+        let scene = scene.map(|scene| {
+            let mut scene = json!(scene);
+            // Thousands may be selected, and each page of objects would be left with one.
+            shorten(&mut scene, SELECTED);
+            match scene {
+                Value::Object(scene) => scene,
+                _ => Map::new(),
+            }
         });
         let mut limit = params.limit.unwrap_or(50);
         if !(1..=1000).contains(&limit) {
