@@ -138,10 +138,12 @@ fn health_tells_alerts_and_limits() {
     let limits = peer.call("limits", json!({}));
     let rows = limits["result"]["limits"].as_array().expect("rows");
     assert!(rows.iter().any(|row| row["name"] == "alert_queue_depth" && row["value"] == 2.0), "{limits}");
-    let (_, waiting) = (peer, harness.handle.status().waiting);
+    let waiting = harness.handle.status().waiting;
     assert_eq!(waiting.len(), 3);
     harness.handle.cancel(waiting[0].0);
     assert_eq!(harness.handle.status().overview.queued, 2, "cancelled by the user in front of Blender");
+    // What waits goes with its client.
+    drop(peer);
 }
 
 /// RUNTIME_001: probes that fail are counted and go on; after three the server is unhealthy, until one is well. The main
