@@ -18,7 +18,10 @@ def find(identifier: str) -> type | None:
     """The type with this identifier."""
     if identifier.startswith("_"):
         return None
-    found = getattr(bpy.types, identifier, None) or bpy.types.bpy_struct.bl_rna_get_subclass_py(identifier)
+    # Not by `bl_rna_get_subclass_py`: 4.2 crashes there once an add-on has unregistered its classes.
+    found = getattr(bpy.types, identifier, None)
+    if found is None:
+        found = next((kind for kind in _added() if kind.bl_rna.identifier == identifier), None)
     return found if isinstance(found, type) else None
 
 
