@@ -26,6 +26,7 @@ use self::desk::Desk;
 use self::gate::{Gate, PATH};
 use self::limits::Limits;
 use crate::server::SpindleServer;
+use crate::signals::Signals;
 use crate::stdio::{FAREWELL, runtime};
 use crate::token::Token;
 
@@ -173,41 +174,4 @@ async fn end<S: ServerHandler>(mut open: JoinSet<()>, desk: &Desk<S>) {
     }
     desk.close();
     open.shutdown().await;
-}
-
-/// What the system says when it wants a process to end.
-struct Signals {
-    #[cfg(unix)]
-    interrupt: tokio::signal::unix::Signal,
-    #[cfg(unix)]
-    terminate: tokio::signal::unix::Signal,
-    #[cfg(not(unix))]
-    interrupt: tokio::signal::windows::CtrlC,
-}
-
-impl Signals {
-    #[cfg(unix)]
-    fn new() -> io::Result<Signals> {
-        use tokio::signal::unix::{SignalKind, signal};
-
-        Ok(Signals { interrupt: signal(SignalKind::interrupt())?, terminate: signal(SignalKind::terminate())? })
-    }
-
-    #[cfg(not(unix))]
-    fn new() -> io::Result<Signals> {
-        Ok(Signals { interrupt: tokio::signal::windows::ctrl_c()? })
-    }
-
-    #[cfg(unix)]
-    async fn next(&mut self) {
-        tokio::select! {
-            _ = self.interrupt.recv() => {}
-            _ = self.terminate.recv() => {}
-        }
-    }
-
-    #[cfg(not(unix))]
-    async fn next(&mut self) {
-        self.interrupt.recv().await;
-    }
 }

@@ -14,6 +14,7 @@
 //! - `resources`: the scene, its objects and the last render, by URI;
 //! - `work`: a call under way: progress, cancellation, and tasks for what takes long;
 //! - [`server`]: the protocol's requests to these, in every revision of it;
+//! - `signals`: what the system says when it wants a process to end;
 //! - [`stdio`]: a server for one client, on its standard input and output;
 //! - [`token`]: the secret that clients of the other kind show;
 //! - [`http`]: a server for many clients of this machine, by a URL.
@@ -30,6 +31,7 @@ mod picture;
 mod resources;
 mod schema;
 pub mod server;
+mod signals;
 pub mod stdio;
 pub mod token;
 mod tools;

@@ -1,4 +1,4 @@
-//! A server for one client, on this process's standard input and output. It ends when the input does.
+//! A server for one client, on this process's standard input and output. It ends when the input does, or upon a signal.
 
 use std::io;
 use std::time::Duration;
@@ -9,6 +9,7 @@ use spindle_client::ClientSettings;
 use tokio::runtime::{Builder, Runtime};
 
 use crate::server::SpindleServer;
+use crate::signals::Signals;
 
 /// Calls that may wait at once; more wait for their turn.
 pub const MOST_CALLS: usize = 64;
@@ -16,7 +17,7 @@ pub const MOST_CALLS: usize = 64;
 /// How long calls that still run at the end are waited for.
 pub const FAREWELL: Duration = Duration::from_secs(3);
 
-/// Serve until the standard input ends.
+/// Serve until the standard input ends, or until SIGINT or SIGTERM.
 ///
 /// # Errors
 /// Where the system gives no threads, or the first message is none of the protocol.
@@ -25,17 +26,27 @@ pub fn serve(settings: ClientSettings) -> io::Result<()> {
     let runtime = runtime()?;
     let handler = server.clone();
     let ended = runtime.block_on(async move {
-        let running = match handler.serve(rmcp::transport::stdio()).await {
-            Ok(running) => running,
-            // A client that only looked whether the program starts.
-            Err(ServerInitializeError::ConnectionClosed(_)) => return Ok(()),
-            Err(error) => return Err(io::Error::other(error)),
-        };
-        running.waiting().await.map(|_| ()).map_err(io::Error::other)
+        let mut signals = Signals::new()?;
+        let serving = serve_client(handler);
+        tokio::select! {
+            ended = serving => ended,
+            () = signals.next() => Ok(()),
+        }
     });
-    server.shutdown();
+    // Nobody is left to be answered, and clients kill what does not end soon: so calls are ended, not waited for.
     runtime.shutdown_timeout(FAREWELL);
+    server.shutdown();
     ended
+}
+
+async fn serve_client(handler: SpindleServer) -> io::Result<()> {
+    let running = match handler.serve(rmcp::transport::stdio()).await {
+        Ok(running) => running,
+        // A client that only looked whether the program starts.
+        Err(ServerInitializeError::ConnectionClosed(_)) => return Ok(()),
+        Err(error) => return Err(io::Error::other(error)),
+    };
+    running.waiting().await.map(|_| ()).map_err(io::Error::other)
 }
 
 /// What runs the protocol: one thread, and those on which calls wait.

@@ -97,6 +97,13 @@ impl<T> Work<T> {
     }
 }
 
+/// Where nobody waits any more (the client is gone, or the server ends), its script is not left running in Blender.
+impl<T> Drop for Work<T> {
+    fn drop(&mut self) {
+        self.stop.cancel();
+    }
+}
+
 /// A thread is never aborted, so one that did not end has panicked.
 fn flatten<T>(ended: Result<Result<T, Failure>, JoinError>) -> Result<T, Failure> {
     ended.unwrap_or_else(|panic| Err(Error::Invalid(format!("a fault in Spindle: {panic}")).into()))

@@ -24,7 +24,7 @@ pub fn mcp(caller: &Caller, asked: &Mcp, output: &mut Output) -> Result<(), Fail
     if asked.http {
         return http(settings, asked, output);
     }
-    stdio::serve(settings).map_err(|error: io::Error| Failure::from(error))
+    Ok(stdio::serve(settings)?)
 }
 
 /// Serve clients that take a URL. One line of JSON tells programs where, as soon as it can be used.
