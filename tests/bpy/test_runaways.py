@@ -141,6 +141,17 @@ def test_scripts_that_end_about_their_deadline_end_either_way(here: Served) -> N
     assert seen == {"ok", "timed_out"}
 
 
+def test_native_code_that_looks_for_signals_gets_another_where_the_first_was_swallowed(here: Served) -> None:
+    """Such code keeps the interpreter's lock, so nobody who signals may wait for that."""
+    code = (
+        "import time\nend = time.perf_counter() + args['s']\ntry:\n while time.perf_counter() < end: pass\n"
+        "except BaseException: pass\nx = 3 ** 10**8"
+    )
+    for number in range(60):
+        assert here.run(code, 0.02, s=0.02 + number / 10_000).status == "timed_out"
+        assert here.late < SOON_S
+
+
 def test_finally_has_time_and_what_was_changed_is_an_undo_step(here: Served) -> None:
     code = (
         "bpy.context.object.location.x = 5\ntry:\n x = 0\n while True: x = 1\n"

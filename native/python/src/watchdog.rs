@@ -1,6 +1,6 @@
 //! Stops a script that is to stop, whatever it does in Python.
 //!
-//! The I/O thread decides that a script is to stop, and only leaves word of it here. The watchdog's own thread then has
+//! The I/O thread decides that a script is to stop, and only leaves word of it here. A thread of the watchdog then has
 //! Python raise KeyboardInterrupt in the script, in two ways at once: through the handler of SIGINT, which loops of C
 //! code look after too (`re`, big integers, a sleep), and through pending calls, which Python makes between two
 //! bytecodes of its main thread whatever the script catches. Both ask [`verdict`] on the main thread: only what lies
@@ -40,15 +40,16 @@ const PATIENCE: Duration = Duration::from_millis(500);
 /// itself again up to 32 times in a row.
 const LOOK: Duration = Duration::from_micros(50);
 
-static STATE: Mutex<State> = Mutex::new(State { armed: None, generation: 0, owes_signal: false });
+static STATE: Mutex<State> = Mutex::new(State { armed: None, generation: 0, has_signalled: false });
 static CHANGED: Condvar = Condvar::new();
 
 struct State {
     armed: Option<Armed>,
     /// The number of the last arming. A pending call carries its own, so that one that comes late finds that out.
     generation: u64,
-    /// A SIGINT of the watchdog's that no handler has seen yet.
-    owes_signal: bool,
+    /// A SIGINT of the watchdog's may be on its way. Those that come in one after another may arrive as one, so they are
+    /// not counted: all are the watchdog's until the script has returned.
+    has_signalled: bool,
 }
 
 /// The script that runs.
@@ -83,35 +84,42 @@ pub struct Stopped {
     pub broke_into: Option<String>,
 }
 
-/// The thread. It waits without cost while no script is to stop.
+/// Its threads. They wait without cost while no script is to stop.
 pub struct Watchdog {
     stopping: Arc<AtomicBool>,
-    thread: Mutex<Option<JoinHandle<()>>>,
+    threads: Mutex<Vec<JoinHandle<()>>>,
 }
 
 impl Watchdog {
-    /// Start the thread.
+    /// Start the threads.
     ///
     /// # Errors
     /// When the system refuses a thread.
     pub fn start() -> io::Result<Watchdog> {
         signals::prepare_to_wake()?;
-        let stopping = Arc::new(AtomicBool::new(false));
-        let seen = Arc::clone(&stopping);
-        let thread = thread::Builder::new().name("spindle-watchdog".to_owned()).spawn(move || patrol(&seen))?;
-        Ok(Watchdog { stopping, thread: Mutex::new(Some(thread)) })
+        let watchdog = Watchdog { stopping: Arc::default(), threads: Mutex::default() };
+        watchdog.spawn("spindle-watchdog", patrol)?;
+        watchdog.spawn("spindle-nudge", nudge_along)?;
+        Ok(watchdog)
     }
 
-    /// End the thread. To be called without the interpreter's lock, for which it may be waiting, and before the
+    fn spawn(&self, name: &str, body: fn(&AtomicBool)) -> io::Result<()> {
+        let stopping = Arc::clone(&self.stopping);
+        let thread = thread::Builder::new().name(name.to_owned()).spawn(move || body(&stopping))?;
+        self.threads.lock().push(thread);
+        Ok(())
+    }
+
+    /// End the threads. To be called without the interpreter's lock, for which one may be waiting, and before the
     /// interpreter finalizes. Idempotent.
     pub fn stop(&self) {
-        let thread = {
+        let threads = {
             let _state = STATE.lock();
             self.stopping.store(true, Ordering::Release);
             CHANGED.notify_all();
-            self.thread.lock().take()
+            std::mem::take(&mut *self.threads.lock())
         };
-        if let Some(thread) = thread {
+        for thread in threads {
             // A thread that panicked has said so, and is over like any other.
             thread.join().ok();
         }
@@ -163,7 +171,7 @@ impl Drop for Arming {
 /// interrupted.
 fn settle_signals(py: Python<'_>) {
     handle_signals(py);
-    STATE.lock().owes_signal = false;
+    STATE.lock().has_signalled = false;
     if signals::is_genuine() {
         // SAFETY: as in `reach_out`.
         unsafe { ffi::PyErr_SetInterruptEx(SIGINT) };
@@ -193,13 +201,26 @@ fn patrol(stopping: &AtomicBool) {
     let mut state = STATE.lock();
     while !stopping.load(Ordering::Acquire) {
         if state.reach_out(Instant::now()) {
-            MutexGuard::unlocked(&mut state, nudge);
-            // Not while it was unlocked: a stop that came meanwhile must not be slept over.
-            if !stopping.load(Ordering::Acquire) {
-                CHANGED.wait_for(&mut state, ROUND);
-            }
+            CHANGED.wait_for(&mut state, ROUND);
         } else {
             CHANGED.wait(&mut state);
+        }
+    }
+}
+
+/// Nudge while a script is to stop. On a thread of its own: native code that keeps the interpreter's lock and does look
+/// for signals, such as a product of big integers, must get the next signal too where the script swallowed the first.
+fn nudge_along(stopping: &AtomicBool) {
+    let mut state = STATE.lock();
+    while !stopping.load(Ordering::Acquire) {
+        if state.stop(None).is_none() {
+            CHANGED.wait(&mut state);
+            continue;
+        }
+        MutexGuard::unlocked(&mut state, nudge);
+        // A stop of the server that came while it was unlocked must not be slept over.
+        if !stopping.load(Ordering::Acquire) {
+            CHANGED.wait_for(&mut state, ROUND);
         }
     }
 }
@@ -219,13 +240,13 @@ impl State {
         if stop.is_in_grace(now) {
             return true;
         }
-        if !self.owes_signal {
-            self.owes_signal = true;
-            // SAFETY: may be called on any thread without the interpreter's lock. Without a handler in Python it does
-            // nothing, and the pending call remains.
-            unsafe { ffi::PyErr_SetInterruptEx(SIGINT) };
-            signals::wake_main_thread();
-        }
+        // In each round, also where the last one has not been answered: a pending call may have raised in the handler
+        // before it could.
+        self.has_signalled = true;
+        // SAFETY: may be called on any thread without the interpreter's lock. Without a handler in Python it does
+        // nothing, and the pending call remains.
+        unsafe { ffi::PyErr_SetInterruptEx(SIGINT) };
+        signals::wake_main_thread();
         stop.queue(generation);
         true
     }
@@ -343,7 +364,7 @@ fn stopped() -> PyErr {
 /// with. Raises KeyboardInterrupt where it is to stop the script here and now.
 #[pyfunction]
 fn answer_interrupt(py: Python<'_>) -> PyResult<bool> {
-    let is_ours = std::mem::take(&mut STATE.lock().owes_signal);
+    let is_ours = STATE.lock().has_signalled;
     // In this order: one of a person's must be told once, also where it came together with ours.
     if signals::take_genuine() || !is_ours {
         return Ok(false);
