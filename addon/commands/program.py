@@ -23,6 +23,8 @@ class Program:
     body: types.CodeType
     last: types.CodeType | None
     changes_nothing: bool
+    leaves_nothing: bool
+    """Whether there is nothing to look for when it has run: it changes nothing, and brings in no module."""
     touched: frozenset[str]
     """What it may touch beside the file's usual data, as `touching` says."""
 
@@ -36,7 +38,7 @@ def read(code: str, filename: str) -> Program:
     if tree.body and isinstance(expression := tree.body[-1], ast.Expr):
         tree.body.pop()
         last = compile(ast.Expression(expression.value), filename, "eval")
-    return Program(compile(tree, filename, "exec"), last, harmless, parts)
+    return Program(compile(tree, filename, "exec"), last, harmless, harmless and "import" not in code, parts)
 
 
 _kept: deque[str] = deque()

@@ -60,9 +60,11 @@ def run(
             result["checkpoint"] = _save_checkpoint(turn, name)
         turn.changes = changes
         keep_source(filename, code)
-        before = Snapshot.take(program.touched if changes else None)
+        # To look takes about as long as the smallest scripts.
+        before = None if program.leaves_nothing else Snapshot.take(program.touched if changes else None)
         _execute(turn, script, result)
-        _tell_aftermath(turn, before.difference(script.main.__dict__), result)
+        if before is not None:
+            _tell_aftermath(turn, before.difference(script.main.__dict__), result)
         turn.lighten = functools.partial(leave_out_value, result)
     if result["status"] != "ok":
         exception = result.get("exception")

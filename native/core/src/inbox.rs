@@ -28,11 +28,12 @@ use crate::samples::{Samples, Summary};
 
 pub use crate::queue::{Breaker, Closed, Destination, Ended, StopCause};
 
-/// How long a thread looks for more to do before it sleeps. A client that was just answered asks again
+/// How long a thread that has had something to do looks for more before it sleeps. A client that was just answered asks again
 /// within it, and waking a core that sleeps takes longer than the work: a small script's median fell
-/// from 148 to 75 µs on two quiet cores, and from 88 to 66 µs on two busy ones. In between the thread
-/// yields, so that whoever has work goes first.
-pub const EAGER: Duration = Duration::from_micros(100);
+/// from 250 to 90 µs. It must be well above the time from one request to the next: with 100 µs a machine
+/// that slows down a little had every wait of a cycle end in sleep. In between the thread yields, so that
+/// whoever has work goes first.
+pub const EAGER: Duration = Duration::from_micros(300);
 
 /// The queue. Its one lock is never held across I/O or Python (SHARED_STATE).
 pub struct Inbox {
@@ -172,6 +173,7 @@ impl Inbox {
     pub fn take(&self, timeout: Duration) -> Option<(Ticket, Box<Admitted>)> {
         let start = Instant::now();
         let mut queue = self.queue.lock();
+        let eager = if queue.is_idle { Duration::ZERO } else { EAGER.min(timeout) };
         queue.waiting = true;
         let taken = loop {
             if queue.closed || std::mem::take(&mut queue.interrupted) {
@@ -182,13 +184,14 @@ impl Inbox {
             if taken.is_some() || left.is_zero() {
                 break taken;
             }
-            if start.elapsed() < EAGER.min(timeout) {
+            if start.elapsed() < eager {
                 MutexGuard::unlocked(&mut queue, thread::yield_now);
             } else {
                 self.arrived.wait_for(&mut queue, left);
             }
         };
         queue.waiting = false;
+        queue.is_idle = taken.is_none();
         queue.last_tick = Instant::now();
         taken
     }

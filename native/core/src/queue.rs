@@ -124,6 +124,8 @@ pub(crate) struct Queue {
     pub(crate) closed: bool,
     pub(crate) interrupted: bool,
     pub(crate) waiting: bool,
+    /// The last take found nothing.
+    pub(crate) is_idle: bool,
     /// The end of the last take; at first, the server's start.
     pub(crate) last_tick: Instant,
     pub(crate) answered: u64,
@@ -145,6 +147,7 @@ impl Queue {
             closed: false,
             interrupted: false,
             waiting: false,
+            is_idle: true,
             last_tick: started,
             answered: 0,
             recent: VecDeque::new(),

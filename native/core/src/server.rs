@@ -65,6 +65,8 @@ pub struct Server {
     accept_again: Option<Instant>,
     next_sweep: Instant,
     next_news: Instant,
+    /// The last wait ended without an event.
+    is_idle: bool,
     scratch: Vec<u8>,
 }
 
@@ -96,6 +98,7 @@ impl Server {
             accept_again: None,
             next_sweep: Instant::now(),
             next_news: Instant::now(),
+            is_idle: true,
             scratch: vec![0; 64 * 1024],
         })
     }
@@ -146,14 +149,16 @@ impl Server {
         } else {
             until.map(|deadline| deadline.saturating_duration_since(now))
         };
-        while now.elapsed() < EAGER && !self.links.is_empty() {
+        while !self.is_idle && now.elapsed() < EAGER && !self.links.is_empty() {
             poll(&mut self.poll, events, Some(Duration::ZERO))?;
             if !events.is_empty() {
                 return Ok(());
             }
             thread::yield_now();
         }
-        poll(&mut self.poll, events, timeout)
+        poll(&mut self.poll, events, timeout)?;
+        self.is_idle = events.is_empty();
+        Ok(())
     }
 
     fn handle(&mut self, event: &Event, now: Instant) {
