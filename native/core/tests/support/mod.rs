@@ -120,9 +120,14 @@ impl Peer {
         let stream = TcpStream::connect(("127.0.0.1", port)).expect("connected");
         stream.set_read_timeout(Some(PATIENCE)).expect("set");
         stream.set_nodelay(true).expect("set");
-        let mut peer = Peer { stream, greeting: Value::Null, next_id: 0 };
+        let mut peer = Peer::silent(stream);
         peer.greeting = peer.receive().0;
         peer
+    }
+
+    /// A peer that is not greeted.
+    pub fn silent(stream: TcpStream) -> Peer {
+        Peer { stream, greeting: Value::Null, next_id: 0 }
     }
 
     pub fn hello(&mut self, instance: &Instance, client: &str) -> Value {
@@ -173,6 +178,17 @@ impl Peer {
         self.try_receive().expect("a frame")
     }
 
+    /// The reply to this request; what is told before it is passed over.
+    pub fn receive_reply(&mut self, id: u64) -> (Value, Vec<u8>) {
+        loop {
+            let (message, blob) = self.receive();
+            if message["id"] == json!(id) {
+                return (message, blob);
+            }
+            assert!(message["method"].is_string(), "{message}");
+        }
+    }
+
     pub fn try_receive(&mut self) -> io::Result<(Value, Vec<u8>)> {
         let mut header = [0; 8];
         self.stream.read_exact(&mut header)?;
@@ -196,6 +212,24 @@ impl Peer {
         let mut rest = Vec::new();
         self.stream.read_to_end(&mut rest).expect("the server closes in order");
         rest
+    }
+
+    /// The same where a reset ends it, too: the server may close while more comes in.
+    pub fn read_to_the_end(&mut self) -> Vec<u8> {
+        let mut rest = Vec::new();
+        self.stream.read_to_end(&mut rest).ok();
+        rest
+    }
+
+    /// Read a line, of a server that speaks in lines.
+    pub fn read_line(&mut self) -> String {
+        let mut line = Vec::new();
+        while line.last() != Some(&b'\n') {
+            let mut byte = [0];
+            self.stream.read_exact(&mut byte).expect("a line");
+            line.push(byte[0]);
+        }
+        String::from_utf8(line).expect("UTF-8")
     }
 
     pub fn close_half(&mut self) {
