@@ -15,7 +15,7 @@ from typing import Any, Protocol
 
 from .errors import CommandError
 from .native import Request, Server
-from .turn import Turn, TurnPreferences
+from .turn import RUN_SCRIPTS, Turn, TurnPreferences
 
 Command = Callable[..., Any]
 
@@ -112,7 +112,7 @@ class Dispatcher:
         turn = self._turn(server, request)
         try:
             # What a script changes is known only once it is read, so it looks at the moment itself.
-            if request.effect == "write" and request.method != "script.run":
+            if request.effect == "write" and request.method not in RUN_SCRIPTS:
                 self._refuse_unsafe_moment()
             self._undo.before(request)
             result = self._table[request.method](turn, **request.params)

@@ -41,7 +41,11 @@ def serve(argv: Sequence[str] = ()) -> int:
             print(f"Spindle: {session.last_error()}", file=sys.stderr)
             return 1
         if (server := session.running()) is not None:
-            print(f"Spindle: serving on 127.0.0.1:{server.status()['port']}", flush=True)
+            status = server.status()
+            print(f"Spindle: serving on 127.0.0.1:{status['port']}", flush=True)
+            if status["compat_port"] is not None:
+                place = f"127.0.0.1:{status['compat_port']}"
+                print(f"Spindle: serving other add-ons' clients on {place}, without authentication", flush=True)
         try:
             while not signals and (dispatcher := session.dispatcher()) is not None:
                 wait = RESUME_S if dispatcher.has_suspended() else WAIT_S
@@ -56,6 +60,7 @@ def _parse(argv: Sequence[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="blender --command spindle", description="Serve clients without a window.")
     parser.add_argument("--port", type=int, help="the TCP port to prefer; 0 lets the system choose")
     parser.add_argument("--metrics-port", type=int, help="the TCP port for a Prometheus to ask; 0 for none")
+    parser.add_argument("--compat-port", type=int, help="the TCP port for other add-ons' clients; 0 for none")
     parser.add_argument("--guard-level", metavar="LEVEL", help="trusted, guarded (the default), ask or locked")
     # Blender passes its own separator on.
     return parser.parse_args([argument for argument in argv if argument != "--"])

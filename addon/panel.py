@@ -116,6 +116,8 @@ def _draw_state(layout: bpy.types.UILayout, status: dict[str, Any]) -> None:
         column.label(text=f"Port {status['taken_port']} was taken", icon="INFO")
     text, icon = _GUARD[status["guard"]]
     column.label(text=text, icon=icon)
+    if status["compat_port"] is not None:
+        column.label(text=f"127.0.0.1:{status['compat_port']}: no authentication", icon="UNLOCKED")
     if status["mcp"] is not None:
         text, icon = status["mcp"]
         column.label(text=text, icon=icon)

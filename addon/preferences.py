@@ -34,6 +34,11 @@ PROMISE = (
     "contain a determined script."
 )
 
+COMPAT_WARNING = (
+    "These clients prove nothing about themselves: any program on this machine can drive Blender through this port, "
+    "as far as the guard lets it. At Trusted, this port is still Guarded"
+)
+
 _LABELS = {"mib": "MiB", "ttl": "TTL", "per": "per"}
 
 
@@ -104,6 +109,18 @@ class SpindlePreferences(_LimitProperties, bpy.types.AddonPreferences):
         max=65535,
         description="The TCP port on this machine where Prometheus finds the metrics; 0 for none",
     )
+    compat: BoolProperty(
+        name="Compatibility: Serve Other Add-ons' Clients",
+        default=False,
+        description="Listen on a port of its own for programs that were made for other add-ons",
+    )
+    compat_port: IntProperty(
+        name="Compatibility Port",
+        default=9876,
+        min=1024,
+        max=65535,
+        description="The TCP port on this machine where other add-ons' clients look for Blender",
+    )
     log: BoolProperty(
         name="Log Requests",
         default=True,
@@ -167,6 +184,7 @@ class SpindlePreferences(_LimitProperties, bpy.types.AddonPreferences):
             if hasattr(self, name):
                 layout.prop(self, name)
         self._draw_folders(layout)
+        self._draw_compat(layout)
         connect_ui.draw(layout, self)
         header, body = layout.panel("spindle_limits", default_closed=True)
         header.label(text="Limits")
@@ -182,6 +200,12 @@ class SpindlePreferences(_LimitProperties, bpy.types.AddonPreferences):
             now = next(label for name, label, _ in GUARD_LEVELS if name == server.guard())
             connect_ui.draw_text(layout, f"It is {now} until Spindle is stopped and started again", "ERROR")
         connect_ui.draw_text(layout, PROMISE, "INFO")
+
+    def _draw_compat(self, layout: bpy.types.UILayout) -> None:
+        layout.prop(self, "compat")
+        if self.compat:
+            layout.prop(self, "compat_port")
+            connect_ui.draw_text(layout, COMPAT_WARNING, "ERROR")
 
     def _draw_limits(self, layout: bpy.types.UILayout) -> None:
         connect_ui.draw_text(layout, LIMITS_MISSING, "ERROR")
@@ -218,7 +242,10 @@ def server_settings() -> dict[str, Any]:
     if preferences is None:
         return {}
     names = [*SERVER_SETTINGS, *(limit.name for limit in LIMITS)]
-    return {name: _chosen(preferences, name) for name in names if preferences.is_property_set(name)}
+    chosen = {name: _chosen(preferences, name) for name in names if preferences.is_property_set(name)}
+    if preferences.is_property_set("compat"):
+        chosen["compat_port"] = preferences.compat_port if preferences.compat else 0
+    return chosen
 
 
 def _chosen(preferences: SpindlePreferences, name: str) -> Any:

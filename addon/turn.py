@@ -8,6 +8,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
+RUN_SCRIPTS = frozenset({"script.run", "compat.execute"})
+"""The methods that run a client's own code. What that changes is known only once it is read, and has run."""
+
 
 class Ended(Protocol):
     """How the call of a script ended."""

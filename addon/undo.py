@@ -18,7 +18,7 @@ from bpy.app.handlers import persistent
 from .context import window_context
 from .errors import CommandError
 from .native import Request
-from .turn import Turn
+from .turn import RUN_SCRIPTS, Turn
 
 NAME_BYTES = 63
 """Blender cuts longer names of undo steps (BKE_UNDO_STR_MAX, less the terminator)."""
@@ -88,7 +88,7 @@ class UndoKeeper:
         if request.method.startswith(("file.", "edit.undo", "edit.redo", "edit.restore")):
             self.end_group()
             self.flush()
-        if request.method == "script.run":
+        if request.method in RUN_SCRIPTS:
             # What others have changed is reported now, and not taken for this script's doing.
             _evaluate()
             _reported = False
@@ -148,7 +148,7 @@ class UndoKeeper:
 
 
 def _needs_step(request: Request, turn: Turn) -> bool:
-    if request.method == "script.run":
+    if request.method in RUN_SCRIPTS:
         # A script that did not start has changed nothing, and `changes` is still unknown.
         return turn.changes is not None and (turn.changes or _blender_reports_change())
     return request.effect == "write" and not request.method.startswith(("file.", "edit."))

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from . import data, docs, edit, file, material, object, operator, render, scene, script, view
+from . import compat, compat_script, data, docs, edit, file, material, object, operator, render, scene, script, view
 
 TABLE: dict[str, Callable[..., Any]] = {
     "script.run": script.run,
@@ -38,5 +38,7 @@ TABLE: dict[str, Callable[..., Any]] = {
     "edit.group_end": edit.group_end,
     "edit.checkpoints": edit.checkpoints,
     "edit.restore": edit.restore,
+    "compat.read": compat.read,
+    "compat.execute": compat_script.execute,
 }
 """In the order of the protocol's methods."""

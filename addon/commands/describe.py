@@ -45,11 +45,14 @@ def _numbers(values: Iterable[float]) -> list[float | None]:
     return [value if math.isfinite(value) else None for value in values]
 
 
-def _bounds(item: bpy.types.Object) -> list[list[float | None]] | None:
-    if item.type in _WITHOUT_SHAPE:
-        return None
+def bounds_of(item: bpy.types.Object) -> list[list[float | None]]:
+    """The least and the most of its box in world space, whatever its type; the view layer must be up to date."""
     corners = [item.matrix_world @ Vector(corner) for corner in item.bound_box]
     return [_numbers(map(least, zip(*corners, strict=True))) for least in (min, max)]
+
+
+def _bounds(item: bpy.types.Object) -> list[list[float | None]] | None:
+    return None if item.type in _WITHOUT_SHAPE else bounds_of(item)
 
 
 def _counts(item: bpy.types.Object) -> dict[str, int] | None:

@@ -26,33 +26,49 @@ _OF_THE_SCENE = ("CompositorNodeRLayers", "CompositorNodeSwitchView")
 """Nodes whose sockets are a scene's passes or views. A new one also leaves the scene a user too many (5.0)."""
 
 
-def sockets(kind: type[bpy.types.Node]) -> tuple[list[dict[str, Any]], str | None]:
-    """The inputs and outputs of a node, as the protocol's `Socket`; or none of them and why.
+class NotMade(Exception):
+    """Why a node cannot be made only to look at it, in a sentence about its sockets."""
 
-    The node is made among data that is not the open file's, so nothing there changes and nothing is left.
+
+def sockets(kind: type[bpy.types.Node]) -> tuple[list[dict[str, Any]], str | None]:
+    """The inputs and outputs of a node, as the protocol's `Socket`; or none of them and why."""
+    try:
+        with made(kind) as (node, _):
+            told = [_row(socket, "input") for socket in node.inputs]
+            return told + [_row(socket, "output") for socket in node.outputs], None
+    except NotMade as fault:
+        return [], str(fault)
+
+
+@contextmanager
+def made(kind: type[bpy.types.Node]) -> Iterator[tuple[bpy.types.Node, str]]:
+    """A new node of this type, and the type of the tree that it is in. Raises `NotMade`.
+
+    It is made among data that is not the open file's, so nothing there changes and nothing is left.
     """
     if not _is_blenders(kind):
-        return [], "its sockets are not told: making one would run the code of the add-on that it comes with"
-    if kind.bl_rna.identifier in _OF_THE_SCENE:
-        return [], "its sockets are not told: they are the passes or the views of the scene that it shows"
+        raise NotMade("its sockets are not told: making one would run the code of the add-on that it comes with")
+    identifier = kind.bl_rna.identifier
+    if identifier in _OF_THE_SCENE:
+        raise NotMade("its sockets are not told: they are the passes or the views of the scene that it shows")
     try:
         moments.refuse_while_rendering()
     except CommandError:
-        return [], "its sockets are not told while Blender renders; ask again later"
-    identifier = kind.bl_rna.identifier
+        raise NotMade("its sockets are not told while Blender renders; ask again later") from None
+    kind_of_tree = _tree_for(identifier)
     with _without_strays(), bpy.data.temp_data() as data:
-        tree = data.node_groups.new("Spindle Docs", _tree_for(identifier))
+        tree = data.node_groups.new("Spindle Docs", kind_of_tree)
         try:
             node = tree.nodes.new(identifier)
         except RuntimeError as error:
             reason = " ".join(str(error).removeprefix("Error: ").split())
-            return [], f"its sockets are not told, as it cannot be made in a tree of its own: {reason}"
-        told = [_row(socket, "input") for socket in node.inputs]
-        told += [_row(socket, "output") for socket in node.outputs]
-        if getattr(node, "scene", None) is not None:
-            # Else the scene would keep a user.
-            node.scene = None
-        return told, None
+            raise NotMade(f"its sockets are not told, as it cannot be made in a tree of its own: {reason}") from None
+        try:
+            yield node, kind_of_tree
+        finally:
+            if getattr(node, "scene", None) is not None:
+                # Else the scene would keep a user.
+                node.scene = None
 
 
 @contextmanager

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""script.run: any Python, run as in Blender's Text Editor."""
+"""script.run: any Python, run as in Blender's Text Editor. What other methods that run scripts share with it."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import functools
 import sys
 import time
 import types
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -25,14 +25,20 @@ from ..values import resolve_blobs
 from .program import Program, keep_source, read
 from .script_result import OUTPUT_CHARS, Output, describe, describe_unasked, describe_value, leave_out_value
 
+Result = dict[str, Any]
+"""What is told of a script, as the protocol's `RunResult`; it is added to as the script goes on."""
+
 
 @dataclass(frozen=True, slots=True)
 class Script:
-    """A script about to run: its code, its name in tracebacks, and the module that it runs in."""
+    """A script about to run: its code, its name in tracebacks, the module that it runs in, whether it may change
+    something, and what it prints to stdout and stderr."""
 
     program: Program
     filename: str
     main: types.ModuleType
+    changes: bool
+    printed: tuple[Output, Output]
 
 
 def run(
@@ -44,35 +50,71 @@ def run(
     `script_refused` for one that Python can read and the guard cannot.
     """
     filename = f"<spindle: {name}>" if name else "<spindle>"
-    result: dict[str, Any] = {"status": "ok", "stdout": "", "stderr": "", "value": None}
+    result: Result = {"status": "ok", "stdout": "", "stderr": "", "value": None}
     start = time.perf_counter()
+    script = prepare(turn, code, filename, args, result)
+    if script is not None:
+        save_checkpoint(turn, script, result, name, asked=checkpoint)
+        call(turn, script, functools.partial(_run, script, result), result)
+        turn.lighten = functools.partial(leave_out_value, result)
+    conclude(turn, result)
+    result["duration_ms"] = (time.perf_counter() - start) * 1000.0
+    return result
+
+
+def prepare(turn: Turn, code: str, filename: str, args: dict[str, Any], result: Result) -> Script | None:
+    """Read a script, and make the module that it will run in; None where Python cannot read it, as the result says
+    then. Raises what `run` does."""
     try:
         program = read(code, filename)
     except (SyntaxError, ValueError, MemoryError, RecursionError) as error:
         result |= {"status": "raised", "exception": describe(error, filename)}
-    else:
-        _refuse_unread(turn)
-        changes = turn.effect == "write" or not (turn.effect == "read" or program.changes_nothing)
-        if changes:
-            refuse_unsafe_moment()
-        script = Script(program, filename, _main(turn, filename, resolve_blobs(args, turn.blob)))
-        if checkpoint or (changes and turn.preferences.checkpoint_before_scripts):
-            result["checkpoint"] = _save_checkpoint(turn, name)
-        turn.changes = changes
-        keep_source(filename, code)
-        # To look takes about as long as the smallest scripts.
-        before = None if program.leaves_nothing else Snapshot.take(program.touched if changes else None)
-        _execute(turn, script, result)
-        if before is not None:
-            _tell_aftermath(turn, before.difference(script.main.__dict__), result)
-        turn.lighten = functools.partial(leave_out_value, result)
+        return None
+    _refuse_unread(turn)
+    changes = turn.effect == "write" or not (turn.effect == "read" or program.changes_nothing)
+    if changes:
+        refuse_unsafe_moment()
+    main = _main(turn, filename, resolve_blobs(args, turn.blob))
+    keep_source(filename, code)
+    stdout, stderr = (Output(OUTPUT_CHARS, functools.partial(turn.output, stream)) for stream in ("stdout", "stderr"))
+    return Script(program, filename, main, changes, (stdout, stderr))
+
+
+def save_checkpoint(turn: Turn, script: Script, result: Result, name: str | None = None, asked: bool = False) -> None:
+    """Save a copy of the open file before a script, where it is asked for or the user wants one. Raises
+    `command_failed`."""
+    if asked or (script.changes and turn.preferences.checkpoint_before_scripts):
+        most = turn.limit("max_checkpoints", alone=1)
+        result["checkpoint"] = save(f"{turn.client}: {turn.label or name or 'a script'}", int(most)).name
+
+
+def call(turn: Turn, script: Script, function: Callable[[], None], result: Result) -> None:
+    """Call a function that runs the script's own code, with the process as scripts expect it, and add to the result
+    what came of it. A script may be called several times; its output is gathered."""
+    turn.changes = script.changes
+    # To look takes about as long as the smallest scripts.
+    touched = script.program.touched if script.changes else None
+    before = None if script.program.leaves_nothing else Snapshot.take(touched)
+    _execute(turn, script, function, result)
+    if before is not None:
+        _tell_aftermath(turn, before.difference(script.main.__dict__), result)
+
+
+def conclude(turn: Turn, result: Result) -> None:
+    """Say for people how the script ended, and add what the guard found in it."""
     if result["status"] != "ok":
         exception = result.get("exception")
         turn.failure = (result["status"], f"{exception['type']}: {exception['message']}" if exception else "")
     if turn.findings:
         result["findings"] = turn.findings
-    result["duration_ms"] = (time.perf_counter() - start) * 1000.0
-    return result
+
+
+def execute(script: Script) -> Any:
+    """Run the script's own code; its last expression's value, None where it does not end with one. Only for a function
+    that `call` calls: where the watchdog stops it, it may end at any of these lines."""
+    program, names = script.program, script.main.__dict__
+    exec(program.body, names)
+    return eval(program.last, names) if program.last is not None else None
 
 
 def _refuse_unread(turn: Turn) -> None:
@@ -86,12 +128,6 @@ def _refuse_unread(turn: Turn) -> None:
         )
 
 
-def _save_checkpoint(turn: Turn, name: str | None) -> str:
-    """Save a copy of the open file; its name. Raises `command_failed`."""
-    most = turn.limit("max_checkpoints", alone=1)
-    return save(f"{turn.client}: {turn.label or name or 'a script'}", int(most)).name
-
-
 def _main(turn: Turn, filename: str, args: Any) -> types.ModuleType:
     main = types.ModuleType("__main__")
     spindle = types.SimpleNamespace(
@@ -101,12 +137,16 @@ def _main(turn: Turn, filename: str, args: Any) -> types.ModuleType:
     return main
 
 
-def _execute(turn: Turn, script: Script, result: dict[str, Any]) -> None:
+def _run(script: Script, result: Result) -> None:
+    result |= describe_value(execute(script))
+
+
+def _execute(turn: Turn, script: Script, function: Callable[[], None], result: Result) -> None:
     folders = allowed_folders(turn.preferences)
-    with _stage(turn, script.main, result):
-        ended = turn.run_script(functools.partial(_call, script, result), folders)
+    with _stage(script, result):
+        ended = turn.run_script(function, folders)
         _tell_end(turn, ended, result)
-        if ended.error is None or _is_clean_exit(ended.error):
+        if ended.error is None or is_clean_exit(ended.error):
             return
         if ended.stopped is None:
             result["status"] = "raised"
@@ -116,24 +156,16 @@ def _execute(turn: Turn, script: Script, result: dict[str, Any]) -> None:
         result.setdefault("exception", describe_unasked(ended.error, script.filename))
 
 
-def _call(script: Script, result: dict[str, Any]) -> None:
-    """What runs the script's own code. Where the watchdog stops it, it may end at any of these lines."""
-    program, names = script.program, script.main.__dict__
-    exec(program.body, names)
-    if program.last is not None:
-        result |= describe_value(eval(program.last, names))
-
-
-def _show(error: BaseException, filename: str, result: dict[str, Any]) -> None:
+def _show(error: BaseException, filename: str, result: Result) -> None:
     result["exception"] = describe(error, filename)
 
 
-def _is_clean_exit(error: BaseException) -> bool:
+def is_clean_exit(error: BaseException) -> bool:
     """SystemExit must not end Blender, and without a code it is no failure."""
     return isinstance(error, SystemExit) and (error.code is None or (type(error.code) is int and error.code == 0))
 
 
-def _tell_end(turn: Turn, ended: Ended, result: dict[str, Any]) -> None:
+def _tell_end(turn: Turn, ended: Ended, result: Result) -> None:
     if ended.stopped is not None:
         result["status"] = ended.stopped
         # One that was hit all the same Blender has switched off.
@@ -146,18 +178,19 @@ def _tell_end(turn: Turn, ended: Ended, result: dict[str, Any]) -> None:
         turn.notes += [f"watch:{row['event']}" for row in ended.watched if row["refused"]]
 
 
-def _tell_aftermath(turn: Turn, left: dict[str, list[str]] | None, result: dict[str, Any]) -> None:
+def _tell_aftermath(turn: Turn, left: dict[str, list[str]] | None, result: Result) -> None:
     if left is not None:
         result["aftermath"] = left
         turn.notes += [f"left:{kind}" for kind in left]
 
 
 @contextmanager
-def _stage(turn: Turn, main: types.ModuleType, result: dict[str, Any]) -> Iterator[None]:
+def _stage(script: Script, result: Result) -> Iterator[None]:
     """The process as a script expects it; as it was afterwards."""
-    stdout, stderr = (Output(OUTPUT_CHARS, functools.partial(turn.output, stream)) for stream in ("stdout", "stderr"))
+    stdout, stderr = script.printed
     saved = sys.modules.get("__main__"), sys.stdout, sys.stderr
-    sys.modules["__main__"], sys.stdout, sys.stderr = main, stdout, stderr
+    sys.modules["__main__"], sys.stdout, sys.stderr = script.main, stdout, stderr
+    stdout.tells = stderr.tells = True
     try:
         yield
     finally:

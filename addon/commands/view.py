@@ -43,6 +43,17 @@ class _Viewport(NamedTuple):
     region: bpy.types.Region
 
 
+class Screenshot(NamedTuple):
+    """What a viewport shows as a PNG, how it was made, as `source` in the protocol, and where it is seen from, which
+    is None for the view of the scene's camera."""
+
+    png: bytes
+    width: int
+    height: int
+    source: str
+    view: View | None
+
+
 # "from" is the wire's name for it and a word of Python, so it arrives among the keywords.
 def capture(
     turn: Turn,
@@ -67,6 +78,26 @@ def capture(
     if png is None:
         png = yield from _render(turn, source, view, width, height)
     return {"image": {"$blob": png, "media_type": "image/png"}, "width": width, "height": height, "source": source}
+
+
+def screenshot(turn: Turn, longest: int) -> Generator[None, None, Screenshot]:
+    """What the first 3D viewport shows, in its own size and with its own overlays, or smaller, so that no side has more
+    than `longest` pixels. Without a window the scene's camera and its format stand in.
+
+    Raises as `capture` does.
+    """
+    viewport = _first_viewport()
+    if viewport is None:
+        render_settings = bpy.context.scene.render
+        size, overlays = (render_settings.resolution_x, render_settings.resolution_y), False
+    else:
+        size, overlays = (viewport.region.width, viewport.region.height), viewport.space.overlay.show_overlays
+    scale = min(1.0, longest / max(size))
+    width, height = (max(1, int(side * scale)) for side in size)
+    png, source, view = _try_to_draw(_Wish(width, height, "viewport", None, None, overlays))
+    if png is None:
+        png = yield from _render(turn, source, view, width, height)
+    return Screenshot(png, width, height, source, view)
 
 
 def _try_to_draw(wish: _Wish) -> tuple[bytes | None, str, View | None]:

@@ -34,13 +34,14 @@ assert scene.blendermcp_server_running, "it did not start"
 def start(blender: Blender) -> Target:
     """Install the peer as an add-on in this running Blender, and start its server on a free port."""
     # An add-on of one file has the file's name.
-    file = shutil.copy(_downloaded(), blender.folder / f"{MODULE}.py")
+    file = shutil.copy(downloaded(), blender.folder / f"{MODULE}.py")
     port = _free_port()
     blender.inside(START.format(file=str(file), module=MODULE, port=port))
     return Target("peer", port)
 
 
-def _downloaded() -> Path:
+def downloaded() -> Path:
+    """The file of the add-on."""
     folder = BUILD / "peer"
     if not (folder / ADDON).exists():
         pip = [sys.executable, "-m", "pip", "download", "--quiet", "--disable-pip-version-check", "--no-deps"]

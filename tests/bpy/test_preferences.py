@@ -60,6 +60,17 @@ def test_each_limit_is_a_property_of_its_own_range(page: Any) -> None:
         assert limit.summary.removesuffix(".") in made.description
 
 
+def test_other_clients_have_a_port_only_if_the_user_wants_them(page: Any) -> None:
+    """One switch; a port alone changes nothing."""
+    chosen = page.get()
+    assert (chosen.compat, chosen.compat_port) == (False, 9876)
+    chosen.compat_port = 5001
+    assert page.server_settings() == {}
+    for on, port in ((True, 5001), (False, 0)):
+        chosen.compat = on
+        assert page.server_settings() == {"compat_port": port}
+
+
 @pytest.mark.filterwarnings("ignore:.*blend relative")
 def test_only_what_the_user_has_set_is_passed_on(page: Any) -> None:
     """What is not set stays a default, which may be another one in a later version."""

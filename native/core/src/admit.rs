@@ -15,7 +15,7 @@ use spindle_protocol::method::{Descriptor, Method, Params};
 use spindle_protocol::methods::operator;
 use spindle_protocol::methods::script::Verdict;
 
-use crate::judge::{Case, Judge, Refusal};
+use crate::judge::{Case, Judge, Refusal, Trust};
 use crate::keys::{CacheKey, ConnectionKey, SessionKey};
 
 /// Parameters above this many bytes are checked off the I/O thread: below, reading them takes less
@@ -35,6 +35,8 @@ pub struct Origin {
     pub session: SessionKey,
     /// The client's name, for people.
     pub client: Arc<str>,
+    /// Whether it has proved who it is.
+    pub trust: Trust,
 }
 
 /// A request for the main thread whose method exists, and nothing else is known of it.
@@ -179,7 +181,7 @@ impl Unchecked {
         }
         let Code { code, name } = serde_json::from_str(self.params.get()).expect(READ_BEFORE);
         let script = Script::of(&name.unwrap_or_default(), &code);
-        let (verdict, report) = judge.script(&code, &script.digest)?;
+        let (verdict, report) = judge.script(&code, &script.digest, self.origin.trust)?;
         self.settle(judge, verdict, report, Some(script), || code.into_owned())
     }
 
@@ -191,7 +193,9 @@ impl Unchecked {
             properties: Option<&'a RawValue>,
         }
         let Call { operator, properties } = serde_json::from_str(self.params.get()).expect(READ_BEFORE);
-        let Some((verdict, report)) = judge.operator(&operator) else { return Ok(Judged::default()) };
+        let Some((verdict, report)) = judge.operator(&operator, self.origin.trust) else {
+            return Ok(Judged::default());
+        };
         let properties = properties.map_or("{}", RawValue::get);
         self.settle(judge, verdict, report, None, || format!("bpy.ops.{operator}(**{properties})"))
     }
@@ -216,7 +220,7 @@ impl Unchecked {
             report: Arc::clone(&report),
         };
         if verdict == Verdict::Refused {
-            return Err(case.refuse(judge.by()));
+            return Err(case.refuse(judge.by(self.origin.trust)));
         }
         Ok(Judged { script, report: Some(report), case: Some(Arc::new(case)) })
     }

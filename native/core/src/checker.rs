@@ -11,12 +11,12 @@ use spindle_protocol::error::{Kind, WireError};
 use spindle_protocol::method::read_params;
 use spindle_protocol::methods::script::{CheckParams, CheckResult};
 
-use crate::admit::{Admitted, Unchecked};
+use crate::admit::{Admitted, Origin, Unchecked};
 use crate::frames::error_frame;
 use crate::inbox::{Destination, Ended, Inbox};
 use crate::jobs::Outcome;
 use crate::judge::{Judge, Refusal};
-use crate::keys::{Address, SessionKey, Ticket};
+use crate::keys::{Address, Ticket};
 use crate::metrics::Metrics;
 use crate::outbox::{Lane, Outgoing, Parcel};
 use crate::overview::Verdict;
@@ -32,7 +32,7 @@ enum Task {
     /// Check the request that was left in this place.
     Admit(Ticket),
     /// Answer a `script.check`.
-    Look(Address, SessionKey, Box<RawValue>),
+    Look(Address, Origin, Box<RawValue>),
 }
 
 /// The worker's entrance. The requests themselves wait in the inbox, which is bounded, and the router bounds the looks.
@@ -75,8 +75,8 @@ impl Checker {
     }
 
     /// Have a `script.check` answered.
-    pub fn look(&self, address: Address, session: SessionKey, params: Box<RawValue>) {
-        self.put(Task::Look(address, session, params));
+    pub fn look(&self, address: Address, origin: Origin, params: Box<RawValue>) {
+        self.put(Task::Look(address, origin, params));
     }
 
     fn put(&self, task: Task) {
@@ -91,8 +91,8 @@ impl Bench {
         for task in incoming {
             match task {
                 Task::Admit(ticket) => self.admit(ticket),
-                Task::Look(address, session, params) => {
-                    let looked = safely("script.check", || self.look(session, &params).map_err(Refusal::from));
+                Task::Look(address, origin, params) => {
+                    let looked = safely("script.check", || self.look(&origin, &params).map_err(Refusal::from));
                     self.shared.outbox.put([Parcel::Looked(address, looked.map_err(|refusal| refusal.error))]);
                 }
             }
@@ -107,9 +107,9 @@ impl Bench {
         }
     }
 
-    fn look(&self, session: SessionKey, params: &RawValue) -> Result<CheckResult, WireError> {
+    fn look(&self, origin: &Origin, params: &RawValue) -> Result<CheckResult, WireError> {
         let CheckParams { code } = read_params(params)?;
-        self.judge.look(&code.0, self.inbox.is_granted(session))
+        self.judge.look(&code.0, self.inbox.is_granted(origin.session), origin.trust)
     }
 }
 

@@ -5,17 +5,11 @@ use std::collections::VecDeque;
 use std::io::{self, ErrorKind, Read, Write};
 use std::time::{Duration, Instant};
 
-use spindle_protocol::frame::{Decoder, Frame, FrameError, FrameLimits};
-use spindle_protocol::limits::{HEADER_BYTES, UNAUTHENTICATED_JSON_BYTES};
+use spindle_protocol::frame::Frame;
 use thiserror::Error;
 
+use crate::input::{Input, Unreadable};
 use crate::outbox::Lane;
-
-/// Bytes read from one peer before others have their turn.
-const TURN_BYTES: usize = 512 * 1024;
-
-/// The same before hello: no more than a hello is kept of a stranger's bytes.
-const STRANGER_TURN_BYTES: usize = HEADER_BYTES + UNAUTHENTICATED_JSON_BYTES as usize;
 
 /// How long a peer has to read the last words and close, before the socket is closed on it.
 const FAREWELL: Duration = Duration::from_secs(1);
@@ -102,16 +96,12 @@ pub enum Closing {
 #[derive(Debug)]
 pub struct Connection<S> {
     stream: S,
-    decoder: Decoder,
-    /// Bytes of frames that have begun and not ended.
-    held: usize,
+    input: Input,
     sending: Option<(Vec<u8>, usize)>,
     control: VecDeque<Vec<u8>>,
     main: VecDeque<Vec<u8>>,
     unread: usize,
     max_unread: usize,
-    turn_bytes: usize,
-    framed: bool,
     over_since: Option<Instant>,
     finished: bool,
     read_progress: Instant,
@@ -128,19 +118,16 @@ pub enum Progress {
 }
 
 impl<S: Stream> Connection<S> {
-    /// A connection at its beginning, before hello.
-    pub fn new(stream: S, max_unread: usize, now: Instant) -> Connection<S> {
+    /// A connection at its beginning.
+    pub fn new(stream: S, input: Input, max_unread: usize, now: Instant) -> Connection<S> {
         Connection {
             stream,
-            decoder: Decoder::new(FrameLimits::UNAUTHENTICATED),
-            held: 0,
+            input,
             sending: None,
             control: VecDeque::new(),
             main: VecDeque::new(),
             unread: 0,
             max_unread,
-            turn_bytes: STRANGER_TURN_BYTES,
-            framed: false,
             over_since: None,
             finished: false,
             read_progress: now,
@@ -155,8 +142,7 @@ impl<S: Stream> Connection<S> {
 
     /// Hello has succeeded: larger frames are allowed.
     pub fn authenticated(&mut self) {
-        self.decoder.set_limits(FrameLimits::AUTHENTICATED);
-        self.turn_bytes = TURN_BYTES;
+        self.input.authenticated();
     }
 
     /// Read what has arrived, up to a turn's worth.
@@ -165,16 +151,19 @@ impl<S: Stream> Connection<S> {
     /// When the peer has closed, or the system reports a fault.
     pub fn receive(&mut self, scratch: &mut [u8], now: Instant) -> Result<Progress, Closing> {
         let mut total = 0;
-        let portion = scratch.len().min(self.turn_bytes);
-        while total < self.turn_bytes {
+        let turn_bytes = self.input.turn_bytes();
+        if turn_bytes == 0 {
+            return Ok(Progress::Drained);
+        }
+        let portion = scratch.len().min(turn_bytes);
+        while total < turn_bytes {
             match self.stream.read(&mut scratch[..portion]) {
                 Ok(0) => return Err(Closing::Peer),
                 Ok(count) => {
                     total += count;
                     self.read_progress = now;
                     if self.over_since.is_none() {
-                        self.decoder.feed(&scratch[..count]);
-                        self.held += count;
+                        self.input.feed(&scratch[..count]);
                     }
                 }
                 Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(Progress::Drained),
@@ -187,28 +176,31 @@ impl<S: Stream> Connection<S> {
 
     /// A peer that does not speak frames, seen at its first byte.
     pub fn foreign(&self) -> Option<Foreign> {
-        if self.framed { None } else { self.decoder.first_byte().and_then(Foreign::of) }
+        self.input.first_byte().and_then(Foreign::of)
     }
 
     /// The next whole frame.
     ///
     /// # Errors
     /// When the stream cannot go on.
-    pub fn next_frame(&mut self) -> Result<Option<Frame>, FrameError> {
-        if self.over_since.is_some() {
-            return Ok(None);
-        }
-        let frame = self.decoder.next_frame()?;
-        if let Some(Frame { json, blob }) = &frame {
-            self.framed = true;
-            self.held -= HEADER_BYTES + json.len() + blob.len();
-        }
-        Ok(frame)
+    pub fn next_frame(&mut self) -> Result<Option<Frame>, Unreadable> {
+        if self.over_since.is_some() { Ok(None) } else { self.input.next_frame() }
     }
 
-    /// Bytes of frames that have begun and not ended.
+    /// Bytes of messages that have begun and not ended.
     pub fn held(&self) -> usize {
-        self.held
+        self.input.held()
+    }
+
+    /// Whether the peer is owed an answer, or the rest of one, before anything else is looked at: so it may also close
+    /// its sending half before.
+    pub fn owes(&self) -> bool {
+        self.input.is_waiting() || self.input.speaks_a_dialect() && !self.is_sent()
+    }
+
+    /// Whether a message may have come in that had to wait for the answer to another.
+    pub fn may_go_on(&self) -> bool {
+        self.input.speaks_a_dialect() && !self.owes()
     }
 
     /// The peer may have sent more, and it is ours to wait: that is no stall.
@@ -224,6 +216,7 @@ impl<S: Stream> Connection<S> {
         if self.over_since.is_some() {
             return Ok(());
         }
+        let Some(bytes) = self.input.answer(bytes) else { return Ok(()) };
         self.unread += bytes.len();
         if self.unread > self.max_unread {
             return Err(Closing::Unread(self.max_unread));
@@ -231,11 +224,15 @@ impl<S: Stream> Connection<S> {
         if self.sending.is_none() {
             self.sending = Some((bytes, 0));
             self.write_progress = now;
-            return Ok(());
+        } else {
+            match lane {
+                Lane::Control => self.control.push_back(bytes),
+                Lane::Main | Lane::News => self.main.push_back(bytes),
+            }
         }
-        match lane {
-            Lane::Control => self.control.push_back(bytes),
-            Lane::Main | Lane::News => self.main.push_back(bytes),
+        if self.input.speaks_a_dialect() {
+            // What follows was not looked at meanwhile.
+            self.read_progress = now;
         }
         Ok(())
     }
@@ -303,7 +300,7 @@ impl<S: Stream> Connection<S> {
         if self.over_since.is_some_and(|since| passed(since, FAREWELL)) {
             return Err(Closing::Over);
         }
-        let reading_stalled = self.decoder.in_mid_frame() && passed(self.read_progress, stall);
+        let reading_stalled = self.input.in_mid_message() && passed(self.read_progress, stall);
         let writing_stalled = self.sending.is_some() && passed(self.write_progress, stall);
         if reading_stalled || writing_stalled { Err(Closing::Stalled(stall)) } else { Ok(()) }
     }
@@ -362,7 +359,7 @@ mod tests {
     }
 
     fn connection(peer: Peer) -> Connection<Peer> {
-        Connection::new(peer, 1000, Instant::now())
+        Connection::new(peer, Input::frames(), 1000, Instant::now())
     }
 
     #[test]
@@ -425,7 +422,7 @@ mod tests {
         let start = Instant::now();
         let at = |ms| start + Duration::from_millis(ms);
         let stall = Duration::from_millis(100);
-        let mut connection = Connection::new(Peer::new(&[], 0), 1000, start);
+        let mut connection = Connection::new(Peer::new(&[], 0), Input::frames(), 1000, start);
         connection.check_time(stall, at(10_000)).expect("an idle connection may stay");
         for (ms, byte) in [(10_000, 0), (10_090, 0), (10_180, 0)] {
             connection.stream().incoming.push_back(vec![byte]);
@@ -434,7 +431,7 @@ mod tests {
         }
         assert!(matches!(connection.check_time(stall, at(10_280)), Err(Closing::Stalled(_))));
 
-        let mut connection = Connection::new(Peer::new(&[], 0), 1000, start);
+        let mut connection = Connection::new(Peer::new(&[], 0), Input::frames(), 1000, start);
         connection.push(Lane::Main, vec![0; 10], at(5_000)).expect("room");
         connection.check_time(stall, at(5_099)).expect("the reply is young");
         connection.stream().room = 1;

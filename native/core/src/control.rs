@@ -19,6 +19,7 @@ use spindle_protocol::methods::watch::{
 };
 use spindle_protocol::methods::{cache, job};
 
+use crate::admit::Origin;
 use crate::cache::Cache;
 use crate::handshake::Identity;
 use crate::inbox::{Ended, Inbox};
@@ -80,19 +81,19 @@ impl Answer {
     }
 }
 
-/// Answer a control method for a session.
+/// Answer a control method for a client.
 ///
 /// # Errors
 /// `invalid_params`, `not_found`, or `method_not_found` for a name that is no control method.
 pub fn answer(
     request: &Request,
     address: &Address,
-    session: SessionKey,
+    origin: &Origin,
     desk: &mut Desk<'_>,
     now: Instant,
 ) -> Result<Answer, WireError> {
     match request.method.as_str() {
-        name if name.starts_with("job.") => answer_job(request, address, session, desk, now),
+        name if name.starts_with("job.") => answer_job(request, address, origin.session, desk, now),
         Ping::NAME => params::<Ping>(request).map(|_| Answer::of(&Pong { pong: true })),
         Health::NAME => params::<Health>(request).map(|_| Answer::of(&desk.health(now))),
         Methods::NAME => params::<Methods>(request).map(|_| Answer::Result(method_list(), None)),
@@ -108,7 +109,9 @@ pub fn answer(
         }
         Check::NAME => {
             let CheckParams { code } = params::<Check>(request)?;
-            desk.judge.look(&code.0, desk.inbox.is_granted(session)).map(|result| Answer::of(&result))
+            desk.judge
+                .look(&code.0, desk.inbox.is_granted(origin.session), origin.trust)
+                .map(|result| Answer::of(&result))
         }
         cache::Clear::NAME => {
             let cleared = desk.clear_cache(params::<cache::Clear>(request)?)? as u64;

@@ -2,13 +2,11 @@
 
 use std::collections::HashMap;
 use std::io;
-use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
-use mio::net::TcpListener;
 use mio::{Poll, Waker};
 use parking_lot::Mutex;
 use serde_json::value::RawValue;
@@ -37,9 +35,10 @@ use crate::journal::{Begun, Journal, JournalSettings};
 use crate::judge::{Judge, rules};
 use crate::keys::{SessionKey, Ticket};
 use crate::limits::{Limits, Row};
+use crate::listeners::Listeners;
 use crate::metrics::Metrics;
 use crate::outbox::{Lane, Outbox, Outgoing, Parcel};
-use crate::overview::{METRICS_PORT, Overview, PREVIOUS_CRASH, Verdict};
+use crate::overview::{Overview, PREVIOUS_CRASH, Verdict};
 use crate::router::{Parts, Router};
 use crate::server::{Server, WAKER};
 use crate::settings::{Settings, SettingsError};
@@ -86,6 +85,7 @@ fn system(doing: &'static str) -> impl FnOnce(io::Error) -> StartError {
 pub struct Handle {
     instance: Mutex<Instance>,
     preferred_port: u16,
+    compat_port: Option<u16>,
     limits: Limits,
     judge: Arc<Judge>,
     inbox: Arc<Inbox>,
@@ -127,6 +127,8 @@ pub struct Status {
     pub port: u16,
     /// The port asked for, if it was taken.
     pub taken_port: Option<u16>,
+    /// The port for clients of other add-ons, while they are served.
+    pub compat_port: Option<u16>,
     /// Whether any connection is open.
     pub has_connections: bool,
     /// The connected clients.
@@ -149,13 +151,13 @@ impl Handle {
         descriptors::provide(settings.limits.max_connections, settings.raise_descriptor_limit)?;
         let poll = Poll::new().map_err(system("create a poll"))?;
         let waker = Arc::new(Waker::new(poll.registry(), WAKER).map_err(system("create a waker"))?);
-        let listener = listen(settings.port).map_err(system("listen on loopback"))?;
-        let port = listener.local_addr().map_err(system("listen on loopback"))?.port();
+        let (listeners, refused) = Listeners::bind(&settings).map_err(system("listen on loopback"))?;
+        let port = listeners.clients.local_addr().map_err(system("listen on loopback"))?.port();
+        let compat = listeners.compat.as_ref().and_then(|listener| listener.local_addr().ok());
         let identity = identify(port, &blender)?;
         let instance = describe(&identity, &blender);
         let (journal, previous_crash) = open_log(&settings, &instance);
-        let (pages, pages_fault) = listen_for_pages(&settings);
-        let known = previous_crash.map(|text| (PREVIOUS_CRASH, text)).into_iter().chain(pages_fault).collect();
+        let known = previous_crash.map(|text| (PREVIOUS_CRASH, text)).into_iter().chain(refused).collect();
         let shared = Arc::new(Shared::new(Arc::new(Outbox::new(waker)), journal));
         let metrics = Arc::new(Metrics::new());
         let judge = Arc::new(Judge::new(&settings, blender.window, Arc::clone(&metrics)));
@@ -167,6 +169,7 @@ impl Handle {
         let handle = Handle {
             instance: Mutex::new(instance),
             preferred_port: settings.port,
+            compat_port: compat.map(|address| address.port()),
             limits: settings.limits.clone(),
             judge: Arc::clone(&judge),
             inbox: Arc::clone(&inbox),
@@ -181,7 +184,7 @@ impl Handle {
         let for_router = Arc::clone(&shared);
         let parts = Parts { identity, window, settings, inbox, judge, checker, metrics, shared: for_router, known };
         let router = Router::new(parts, Instant::now());
-        let server = Server::new(poll, listener, pages, router, shared).map_err(system("poll the listener"))?;
+        let server = Server::new(poll, listeners, router, shared).map_err(system("poll the listener"))?;
         let file = InstanceFile::create(&handle.instance.lock(), runtime_dir.as_deref());
         *handle.file.lock() = Some(file.map_err(system("write the instance file"))?);
         // Small scripts are judged on it.
@@ -316,7 +319,7 @@ impl Handle {
     pub fn guard_of(&self, admitted: &Admitted) -> Level {
         let asked = self.guard() == Level::Ask && admitted.report().is_some_and(|report| report.dangerous);
         let allowed = asked || self.inbox.is_granted(admitted.origin().session);
-        if allowed { Level::Trusted } else { self.guard() }
+        if allowed { Level::Trusted } else { self.judge.level_for(admitted.origin().trust) }
     }
 
     /// A limit as it is now; `None` where none has this name.
@@ -377,6 +380,7 @@ impl Handle {
         Status {
             port,
             taken_port: Some(self.preferred_port).filter(|wanted| *wanted != 0 && *wanted != port),
+            compat_port: self.compat_port,
             has_connections: self.has_connections(),
             clients: self.shared.roster.lock().clone(),
             waiting: self.inbox.waiting(LISTED, Instant::now()),
@@ -443,28 +447,6 @@ fn identify(port: u16, blender: &BlenderFacts) -> Result<Identity, StartError> {
 fn serve(server: Server) {
     // A poll that fails ends the server in order: everything is answered, and nothing is served.
     server.run().ok();
-}
-
-/// Listen on loopback, on the preferred port if it is free.
-fn listen(port: u16) -> io::Result<TcpListener> {
-    listen_exactly(port).or_else(|error| if port == 0 { Err(error) } else { listen_exactly(0) })
-}
-
-/// Listen for monitoring programs, if they may ask. A port that is taken, as by another Blender with the same
-/// preferences, is an alert, and no reason not to serve.
-fn listen_for_pages(settings: &Settings) -> (Option<TcpListener>, Option<(&'static str, String)>) {
-    match settings.metrics_port.map(|port| (port, listen_exactly(port))) {
-        None => (None, None),
-        Some((_, Ok(listener))) => (Some(listener), None),
-        Some((port, Err(error))) => {
-            (None, Some((METRICS_PORT, format!("/metrics is not served: port {port} (metrics_port): {error}"))))
-        }
-    }
-}
-
-/// Listen on loopback, on this port and no other: a monitoring program has been told where to ask.
-fn listen_exactly(port: u16) -> io::Result<TcpListener> {
-    TcpListener::bind(SocketAddr::from((Ipv4Addr::LOCALHOST, port)))
 }
 
 fn random<const N: usize>() -> Result<[u8; N], StartError> {

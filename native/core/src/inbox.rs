@@ -18,7 +18,7 @@ use spindle_protocol::notification::Progress;
 
 use crate::admit::{Admitted, Unchecked};
 use crate::consent::{Asked, Consent, Decision};
-use crate::judge::By;
+use crate::judge::{By, Trust};
 use crate::keys::{Address, ConnectionKey, SessionKey, Ticket};
 use crate::load::{InboxLimits, Load};
 use crate::metrics::{AskEnd, Metrics};
@@ -147,12 +147,13 @@ impl Inbox {
         let mut ended = None;
         match decision {
             Decision::Refuse => ended = queue.refuse(ticket, By::User, AskEnd::Refused),
-            Decision::Once => queue.allow(ticket, AskEnd::Once),
-            Decision::Session => {
+            Decision::Session if queue.trust(ticket) == Some(Trust::Proven) => {
                 for answered in queue.consent.grant(session) {
                     queue.allow(answered, AskEnd::Session);
                 }
             }
+            // Nobody knows whether a client without a proof is the same one the next time.
+            Decision::Once | Decision::Session => queue.allow(ticket, AskEnd::Once),
         }
         self.wake(&queue);
         (true, ended)

@@ -16,6 +16,15 @@ use spindle_protocol::methods::script::{CheckResult, Verdict};
 use crate::metrics::Metrics;
 use crate::settings::Settings;
 
+/// Whether a client has proved that it is this user's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Trust {
+    /// It knows the token.
+    Proven,
+    /// It came in where no proof is asked for. What it sends is judged at `guarded` or stricter.
+    Unproven,
+}
+
 /// Who refuses, and so what a refusal begins with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum By {
@@ -156,47 +165,55 @@ impl Judge {
         self.level
     }
 
+    /// How strict it is with such a client.
+    pub fn level_for(&self, trust: Trust) -> Level {
+        match (self.level, trust) {
+            (Level::Trusted, Trust::Unproven) => Level::Guarded,
+            (level, _) => level,
+        }
+    }
+
     /// Judge a script, known to the log as `digest`. A script that was judged before costs a look-up.
     ///
     /// # Errors
     /// `invalid_params`, when it is longer than this server allows.
-    pub fn script(&self, code: &str, digest: &str) -> Result<(Verdict, Arc<Report>), WireError> {
+    pub fn script(&self, code: &str, digest: &str, trust: Trust) -> Result<(Verdict, Arc<Report>), WireError> {
         self.refuse_size(code.len())?;
         let report = self.report(code, digest);
-        let verdict = if self.level == Level::Locked { Verdict::Refused } else { self.verdict(&report) };
+        let verdict = if self.level == Level::Locked { Verdict::Refused } else { self.verdict(&report, trust) };
         self.metrics.guard.judged(verdict, &report.findings);
         Ok((verdict, report))
     }
 
     /// Judge an operator that is called by its name; `None` where no rule knows it.
-    pub fn operator(&self, name: &str) -> Option<(Verdict, Arc<Report>)> {
+    pub fn operator(&self, name: &str, trust: Trust) -> Option<(Verdict, Arc<Report>)> {
         let finding = check_operator(name)?;
         let dangerous = finding.severity == Severity::Danger;
         let report = Arc::new(Report { findings: vec![finding], dangerous, ..Report::default() });
-        let verdict = self.verdict(&report);
+        let verdict = self.verdict(&report, trust);
         self.metrics.guard.judged(verdict, &report.findings);
         Some((verdict, report))
     }
 
     /// Who refuses what this judge refuses.
-    pub fn by(&self) -> By {
-        if self.level == Level::Ask { By::NoWindow } else { By::Policy(self.level) }
+    pub fn by(&self, trust: Trust) -> By {
+        if self.level == Level::Ask { By::NoWindow } else { By::Policy(self.level_for(trust)) }
     }
 
     /// Tell what would become of a script, for `script.check`. What the user has `granted` is not asked about.
     ///
     /// # Errors
     /// `invalid_params`, when it is longer than this server allows.
-    pub fn look(&self, code: &str, granted: bool) -> Result<CheckResult, WireError> {
-        let (verdict, report) = self.script(code, &Script::of("", code).digest)?;
+    pub fn look(&self, code: &str, granted: bool, trust: Trust) -> Result<CheckResult, WireError> {
+        let (verdict, report) = self.script(code, &Script::of("", code).digest, trust)?;
         let verdict = if granted && verdict == Verdict::Asks { Verdict::Runs } else { verdict };
         let Report { findings, omitted, unreadable, .. } = Report::clone(&report);
-        let (level, policy) = (self.level, POLICY.to_owned());
+        let (level, policy) = (self.level_for(trust), POLICY.to_owned());
         Ok(CheckResult { verdict, level, policy, findings, findings_omitted: omitted, unreadable })
     }
 
-    fn verdict(&self, report: &Report) -> Verdict {
-        match self.level {
+    fn verdict(&self, report: &Report, trust: Trust) -> Verdict {
+        match self.level_for(trust) {
             _ if report.unreadable.is_some() => Verdict::Unreadable,
             _ if !report.dangerous => Verdict::Runs,
             Level::Trusted => Verdict::Runs,

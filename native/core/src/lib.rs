@@ -9,10 +9,11 @@
 //! - [`instance_file`]: how clients find the server;
 //! - [`sequence`]: numbers that are given once;
 //! - [`keys`]: what things are known by;
+//! - [`overview`]: what people want to know of the queue;
+//! - [`listeners`]: where clients come in;
 //! - [`bucket`]: so much a minute;
 //! - [`handshake`]: how a client gets in;
 //! - [`session`]: the record of each client, and its budget;
-//! - [`overview`]: what people want to know of the queue;
 //! - [`metrics`]: what is counted;
 //! - [`judge`]: what the guard says of scripts, and how strict it is;
 //! - [`admit`]: a request becomes [`admit::Admitted`], or is refused;
@@ -35,6 +36,10 @@
 //! - [`job_desk`]: what clients ask about jobs;
 //! - [`control`]: what is answered without Blender;
 //! - [`intake`]: who is read while large frames come in;
+//! - [`boundary`]: where a message without a frame ends;
+//! - [`dialect`]: what other add-ons' clients say, and our replies in their words;
+//! - [`interpreter`]: one conversation with such a client;
+//! - [`input`]: what a peer sends, as frames;
 //! - [`connection`]: one peer's bytes, without knowing what a socket is;
 //! - [`http`]: one exchange with a monitoring program;
 //! - [`pages`]: what its pages tell;
@@ -49,6 +54,7 @@
 #![forbid(unsafe_code)]
 
 pub mod admit;
+pub mod boundary;
 pub mod bucket;
 pub mod cache;
 pub mod checker;
@@ -56,6 +62,7 @@ pub mod connection;
 pub mod consent;
 pub mod control;
 pub mod descriptors;
+pub mod dialect;
 pub mod endpoint;
 pub mod feed;
 pub mod frames;
@@ -63,14 +70,17 @@ pub mod handle;
 pub mod handshake;
 pub mod http;
 pub mod inbox;
+pub mod input;
 pub mod instance_file;
 pub mod intake;
+pub mod interpreter;
 pub mod job_desk;
 pub mod jobs;
 pub mod journal;
 pub mod judge;
 pub mod keys;
 pub mod limits;
+pub mod listeners;
 pub mod load;
 pub mod looks;
 pub mod memory;

@@ -118,6 +118,14 @@ limits! {
         session_ttl_s: Ttl = 300.0 in 0.0..=31_536_000.0 "s",
             "Enough to come back after a crash or a change of network, with the same jobs and idempotency keys.";
     }
+    "Other Add-ons' Clients" {
+        /// One message on the compatibility listener.
+        compat_message_mib: Whole = 50 in 1..=64 "MiB",
+            "What the largest of those clients allow themselves; a peer that never completes a message costs no more.";
+        /// Consecutive reads of less than 512 bytes there without a complete message, after which the connection is closed.
+        compat_small_reads: Whole = 1_000 in 10..=1_000_000 "reads",
+            "A large message comes in reads of many kilobytes; only one that drips in comes in so many small ones.";
+    }
     "Requests" {
         /// Requests that wait, over all clients.
         max_queued: Whole = 4_096 in 1..=100_000 "requests",

@@ -7,9 +7,10 @@ use spindle_protocol::error::{Kind, WireError};
 use spindle_protocol::limits::SCRIPT_BYTES;
 use spindle_protocol::methods::script::CheckResult;
 
+use crate::admit::Origin;
 use crate::checker::Checker;
 use crate::frames::{error_frame, result_frame};
-use crate::keys::{Address, ConnectionKey, SessionKey};
+use crate::keys::{Address, ConnectionKey};
 use crate::outbox::{Lane, Outgoing};
 
 /// Those that may wait at once, over all clients. Each takes some ms.
@@ -38,7 +39,7 @@ impl Looks {
     pub fn begin(
         &mut self,
         address: Address,
-        session: SessionKey,
+        origin: &Origin,
         params: &RawValue,
         checker: &Checker,
     ) -> Result<(), WireError> {
@@ -52,7 +53,7 @@ impl Looks {
             return Err(WireError::new(Kind::QueueFull, text).with("limit", MOST).with("retry_after_ms", 10));
         }
         self.0.insert(address.clone());
-        checker.look(address, session, params.to_owned());
+        checker.look(address, origin.clone(), params.to_owned());
         Ok(())
     }
 

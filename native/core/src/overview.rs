@@ -25,12 +25,14 @@ pub const PREVIOUS_CRASH: &str = "previous_crash";
 
 /// The alert of pages for monitoring programs that cannot be served.
 pub const METRICS_PORT: &str = "metrics_port";
+/// The alert that other add-ons' clients are not served, and the setting's name.
+pub const COMPAT_PORT: &str = "compat_port";
 
 /// The alert of scripts that wait for the user.
 pub const ASKING: &str = "asking";
 
 /// The names of all alerts.
-pub const ALERTS: [&str; 6] = [UNHEALTHY, QUEUE_DEPTH, ASKING, LOG_FAILING, PREVIOUS_CRASH, METRICS_PORT];
+pub const ALERTS: [&str; 7] = [UNHEALTHY, QUEUE_DEPTH, ASKING, LOG_FAILING, PREVIOUS_CRASH, METRICS_PORT, COMPAT_PORT];
 
 /// How a request ended, for people.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -10,7 +10,7 @@ use spindle_protocol::notification::Progress;
 
 use crate::admit::{Admitted, Unchecked};
 use crate::consent::Consent;
-use crate::judge::{By, Refusal};
+use crate::judge::{By, Refusal, Trust};
 use crate::keys::{Address, CacheKey, ConnectionKey, JobKey, SessionKey, Ticket};
 use crate::load::Loads;
 use crate::metrics::{AskEnd, Metrics};
@@ -210,6 +210,14 @@ impl Queue {
         entry.stage = Stage::Asking(Box::new(admitted));
         let error = self.consent.ask(ticket, session, case, now).err()?;
         self.end(ticket, error)
+    }
+
+    /// Whether the client of a request that the user is asked about has proved who it is.
+    pub(crate) fn trust(&self, ticket: Ticket) -> Option<Trust> {
+        match &self.entries.get(&ticket)?.stage {
+            Stage::Asking(admitted) => Some(admitted.origin().trust),
+            _ => None,
+        }
     }
 
     /// The user allows what they were asked about.

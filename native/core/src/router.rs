@@ -7,6 +7,7 @@ use serde_json::value::to_raw_value;
 use spindle_protocol::envelope::{BadRequest, Request};
 use spindle_protocol::error::{Kind, WireError};
 use spindle_protocol::frame::Frame;
+use spindle_protocol::hello::ClientInfo;
 use spindle_protocol::method::{self, Descriptor, Method};
 use spindle_protocol::methods::script::{Check, CheckResult};
 
@@ -20,7 +21,7 @@ use crate::http::{Content, Page};
 use crate::inbox::{Destination, Ended, Inbox};
 use crate::job_desk::{JobDesk, Kept};
 use crate::jobs::{Jobs, Outcome};
-use crate::judge::Judge;
+use crate::judge::{Judge, Trust};
 use crate::keys::{Address, ConnectionKey, Ticket};
 use crate::looks::Looks;
 use crate::metrics::Metrics;
@@ -233,7 +234,23 @@ impl Router {
         let session = self.sessions.join(client, now)?;
         self.forget_sessions(now);
         let welcome = to_raw_value(&welcome).expect("a welcome is plain JSON");
-        Ok((Origin { connection, session, client: name }, result_frame(&request.id, &welcome, &[])))
+        Ok((
+            Origin { connection, session, client: name, trust: Trust::Proven },
+            result_frame(&request.id, &welcome, &[]),
+        ))
+    }
+
+    /// A client that nothing is asked of comes in, all such clients together as one.
+    ///
+    /// # Errors
+    /// As of [`Sessions::join`].
+    pub fn admit_unproven(&mut self, connection: ConnectionKey, now: Instant) -> Result<Phase, WireError> {
+        let text = |text: &str| text.to_owned();
+        let client = ClientInfo { id: text("compatibility"), name: text("other add-ons' clients"), version: text("") };
+        let name = Arc::from(client.name.as_str());
+        let session = self.sessions.join(client, now)?;
+        self.forget_sessions(now);
+        Ok(Phase::Open(Origin { connection, session, client: name, trust: Trust::Unproven }))
     }
 
     fn authenticated(
@@ -316,10 +333,10 @@ impl Router {
         let address = Address { connection: origin.connection, id: request.id.clone() };
         self.refuse_duplicate(&address)?;
         if request.method == Check::NAME && request.params.get().len() > INLINE_CODE_BYTES {
-            self.looks.begin(address, origin.session, &request.params, &self.checker)?;
+            self.looks.begin(address, origin, &request.params, &self.checker)?;
             return Ok(Vec::new());
         }
-        let answer = control::answer(request, &address, origin.session, &mut self.desk(now), now)?;
+        let answer = control::answer(request, &address, origin, &mut self.desk(now), now)?;
         self.metrics.control_ended(&request.method, "ok");
         match answer {
             Answer::Later => Ok(Vec::new()),

@@ -23,12 +23,13 @@ use crate::frames::{error_frame, news_frames};
 use crate::inbox::{Destination, EAGER, Ended};
 use crate::intake::Intake;
 use crate::keys::{Address, ConnectionKey};
+use crate::listeners::Listeners;
 use crate::metrics::FrameKind;
 use crate::outbox::{Lane, Outgoing, Parcel};
 use crate::router::{Next, Phase, Router};
 use crate::shared::{ClientStatus, Shared};
 
-/// The poll's token for the listener.
+/// The poll's token for the listeners, which are asked together.
 pub const LISTENER: Token = Token(usize::MAX);
 
 /// The poll's token for wake-ups.
@@ -53,6 +54,8 @@ struct Link {
 pub struct Server {
     poll: Poll,
     listener: TcpListener,
+    /// For clients of other add-ons, if they are served.
+    compat: Option<TcpListener>,
     /// For monitoring programs, if they may ask.
     endpoint: Option<Endpoint>,
     router: Router,
@@ -71,23 +74,22 @@ pub struct Server {
 }
 
 impl Server {
-    /// A server on a bound listener, and on one for monitoring programs.
+    /// A server on bound listeners.
     ///
     /// # Errors
     /// When the poll does not take a listener.
-    pub fn new(
-        poll: Poll,
-        mut listener: TcpListener,
-        metrics: Option<TcpListener>,
-        router: Router,
-        shared: Arc<Shared>,
-    ) -> io::Result<Server> {
+    pub fn new(poll: Poll, listeners: Listeners, router: Router, shared: Arc<Shared>) -> io::Result<Server> {
+        let Listeners { clients: mut listener, mut compat, pages } = listeners;
         poll.registry().register(&mut listener, LISTENER, Interest::READABLE)?;
+        if let Some(compat) = &mut compat {
+            poll.registry().register(compat, LISTENER, Interest::READABLE)?;
+        }
         let intake = Intake::new(router.settings.limits.max_receiving_mib as usize * MIB);
-        let endpoint = metrics.map(|listener| Endpoint::new(listener, poll.registry())).transpose()?;
+        let endpoint = pages.map(|listener| Endpoint::new(listener, poll.registry())).transpose()?;
         Ok(Server {
             poll,
             listener,
+            compat,
             endpoint,
             router,
             shared,
@@ -206,10 +208,12 @@ impl Server {
         } else {
             self.route(key, now)?;
         }
-        if let Some(link) = self.links.get(&key) {
-            self.intake.note(key, link.connection.held());
+        let Some(link) = self.links.get(&key) else { return Ok(()) };
+        self.intake.note(key, link.connection.held());
+        match received {
+            Err(Closing::Peer) if link.connection.owes() => Ok(()),
+            received => received.map(|_| ()),
         }
-        received.map(|_| ())
     }
 
     /// Hand every whole frame to the router.
@@ -231,8 +235,8 @@ impl Server {
                     }
                 }
                 Err(error) => {
-                    self.router.metrics.refused(Kind::TooLarge);
-                    let error = WireError::new(Kind::TooLarge, error.to_string());
+                    self.router.metrics.refused(error.kind());
+                    let error = WireError::new(error.kind(), error.to_string());
                     self.push(key, Lane::Control, error_frame(None, &error), now)?;
                     return self.say_goodbye(key, now);
                 }
@@ -291,7 +295,11 @@ impl Server {
 
     fn send(&mut self, key: ConnectionKey, now: Instant) -> Result<(), Closing> {
         let Some(link) = self.links.get_mut(&key) else { return Ok(()) };
-        link.connection.send(now)
+        link.connection.send(now)?;
+        if link.connection.may_go_on() {
+            self.again.insert(key);
+        }
+        Ok(())
     }
 
     fn resume_reading(&mut self, now: Instant) {
@@ -429,6 +437,7 @@ impl Server {
     fn end(&mut self, events: &mut Events) -> io::Result<()> {
         let start = Instant::now();
         self.poll.registry().deregister(&mut self.listener)?;
+        self.compat = None;
         self.deliver(start);
         let ended = self.router.inbox.close();
         self.answer_ended(ended, start);

@@ -64,6 +64,9 @@ pub struct Settings {
     /// The TCP port for `/metrics`, `/healthz` and `/readyz`; off when absent. `Some(0)`, which no
     /// layer can say, lets the system choose.
     pub metrics_port: Option<u16>,
+    /// The TCP port for clients of other add-ons, which prove nothing; off when absent. `Some(0)`, which no layer can
+    /// say, lets the system choose.
+    pub compat_port: Option<u16>,
     /// Whether requests are logged.
     pub log: bool,
     /// Where the log goes; a folder of the user's own when absent.
@@ -87,6 +90,7 @@ impl Default for Settings {
             // at least six incompatible add-ons use.
             port: 27182,
             metrics_port: None,
+            compat_port: None,
             log: true,
             log_dir: None,
             guard_level: Level::default(),
@@ -128,9 +132,8 @@ type Take = fn(&mut Settings, &Value) -> Result<(), &'static str>;
 
 const PLAIN: &[(&str, Take)] = &[
     ("port", |settings, value| port(value).map(|port| settings.port = port)),
-    ("metrics_port", |settings, value| {
-        port(value).map(|port| settings.metrics_port = (port != 0).then_some(port)).map_err(|_| METRICS_PORTS)
-    }),
+    ("metrics_port", |settings, value| optional_port(value).map(|port| settings.metrics_port = port)),
+    ("compat_port", |settings, value| optional_port(value).map(|port| settings.compat_port = port)),
     ("log", |settings, value| switch(value).map(|on| settings.log = on)),
     ("log_dir", |settings, value| folder(value).map(|dir| settings.log_dir = dir)),
     ("guard_level", |settings, value| level(value).map(|level| settings.guard_level = level)),
@@ -139,10 +142,14 @@ const PLAIN: &[(&str, Take)] = &[
 ];
 
 const PORTS: &str = "allowed is a whole number from 1024 to 65535, or 0 to let the system choose";
-const METRICS_PORTS: &str = "allowed is a whole number from 1024 to 65535, or 0 for none";
+const OPTIONAL_PORTS: &str = "allowed is a whole number from 1024 to 65535, or 0 for none";
 
 fn port(value: &Value) -> Result<u16, &'static str> {
     value.as_u64().and_then(|port| u16::try_from(port).ok()).filter(|port| is_port(*port)).ok_or(PORTS)
+}
+
+fn optional_port(value: &Value) -> Result<Option<u16>, &'static str> {
+    port(value).map(|port| (port != 0).then_some(port)).map_err(|_| OPTIONAL_PORTS)
 }
 
 /// Ports below 1024 belong to the system's services.
@@ -225,12 +232,17 @@ impl Settings {
         if !is_port(self.port) {
             return wrong("port", self.port.to_string(), PORTS.to_owned());
         }
-        match self.metrics_port {
-            Some(port) if !is_port(port) => return wrong("metrics_port", port.to_string(), METRICS_PORTS.to_owned()),
-            Some(port) if port == self.port && port != 0 => {
-                return wrong("metrics_port", port.to_string(), "it must differ from port".to_owned());
+        let others = [("metrics_port", self.metrics_port), ("compat_port", self.compat_port)];
+        for (key, port) in others.into_iter().filter_map(|(key, port)| Some((key, port?))) {
+            if !is_port(port) {
+                return wrong(key, port.to_string(), OPTIONAL_PORTS.to_owned());
             }
-            _ => {}
+            if port != 0 && port == self.port {
+                return wrong(key, port.to_string(), "it must differ from port".to_owned());
+            }
+        }
+        if let Some(port) = self.compat_port.filter(|port| *port != 0 && Some(*port) == self.metrics_port) {
+            return wrong("compat_port", port.to_string(), "it must differ from metrics_port".to_owned());
         }
         self.limits.check().or_else(|(row, allowed)| wrong(row.name, row.get(&self.limits).to_string(), allowed))
     }
@@ -316,6 +328,8 @@ mod tests {
             (A, json!({"port": -1}), "the setting port on the command line is -1; allowed"),
             (P, json!({"metrics_port": 9}), "is 9; allowed is a whole number from 1024 to 65535, or 0 for none"),
             (P, json!({"metrics_port": 27182}), "is 27182; it must differ from port"),
+            (P, json!({"compat_port": 27182}), "is 27182; it must differ from port"),
+            (P, json!({"compat_port": 9100, "metrics_port": 9100}), "is 9100; it must differ from metrics_port"),
             (P, json!({"log": 2}), "log in the preferences is 2; allowed is true or false"),
             (
                 P,

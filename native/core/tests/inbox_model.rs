@@ -12,7 +12,7 @@ use serde_json::json;
 use spindle_core::admit::{Origin, Unchecked};
 use spindle_core::consent::Decision;
 use spindle_core::inbox::{Destination, Ended, Inbox, StopCause};
-use spindle_core::judge::Judge;
+use spindle_core::judge::{Judge, Trust};
 use spindle_core::keys::{Address, ConnectionKey, JobKey, SessionKey, Ticket};
 use spindle_core::load::InboxLimits;
 use spindle_core::metrics::Metrics;
@@ -193,7 +193,7 @@ impl World {
         let message = json!({"jsonrpc": "2.0", "id": id, "method": method.name, "params": params, "options": options});
         let request = Request::parse(message.to_string().as_bytes()).expect("a request");
         let (connection, session) = (self.slots[slot], SessionKey((slot % SESSIONS) as u64));
-        let origin = Origin { connection, session, client: Arc::from("model") };
+        let origin = Origin { connection, session, client: Arc::from("model"), trust: Trust::Proven };
         let received = self.at(self.now_ms);
         // Neither method has a deadline of its own.
         let request = Unchecked::new(request, vec![0; blob], method, origin, received, Duration::MAX);

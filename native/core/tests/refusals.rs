@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use spindle_core::admit::{Origin, Unchecked};
 use spindle_core::handle::Ending;
 use spindle_core::inbox::{Destination, Inbox};
-use spindle_core::judge::Judge;
+use spindle_core::judge::{Judge, Trust};
 use spindle_core::keys::{Address, ConnectionKey, SessionKey};
 use spindle_core::limits::Limits;
 use spindle_core::metrics::Metrics;
@@ -54,7 +54,7 @@ fn what_is_cancelled_before_its_check_is_not_checked() {
     let message = json!({"jsonrpc": "2.0", "id": 1, "method": "script.run", "params": {"code": "1"}});
     let request = Request::parse(message.to_string().as_bytes()).expect("a request");
     let address = Address { connection, id: request.id.clone() };
-    let origin = Origin { connection, session, client: Arc::from("a") };
+    let origin = Origin { connection, session, client: Arc::from("a"), trust: Trust::Proven };
     let method = find("script.run").expect("a method");
     let request = Unchecked::new(request, vec![7; 100], method, origin, Instant::now(), Duration::from_secs(1));
     let reserve =

@@ -147,6 +147,13 @@ fn read_header(header: &[u8; HEADER_BYTES], limits: FrameLimits) -> Result<(usiz
     Ok((json as usize, blob as usize))
 }
 
+/// The two parts of one whole frame, JSON and blob; `None` where it is not one.
+pub fn parts(frame: &[u8]) -> Option<(&[u8], &[u8])> {
+    let (header, body) = frame.split_first_chunk::<HEADER_BYTES>()?;
+    let (json, blob) = read_header(header, FrameLimits::AUTHENTICATED).ok()?;
+    (body.len() == json + blob).then(|| body.split_at(json))
+}
+
 /// The bytes of a frame.
 ///
 /// # Errors

@@ -13,7 +13,7 @@ use serde_json::value::RawValue;
 use crate::error::{Kind, WireError};
 use crate::json::{self, Object};
 use crate::methods::{
-    cache, control, data, docs, edit, file, job, material, object, operator, render, scene, script, view, watch,
+    cache, compat, control, data, docs, edit, file, job, material, object, operator, render, scene, script, view, watch,
 };
 
 /// What a method does to the open file.
@@ -185,6 +185,8 @@ pub static METHODS: &[Descriptor] = &[
     Descriptor::of::<edit::GroupEnd>(),
     Descriptor::of::<edit::Checkpoints>(),
     Descriptor::of::<edit::Restore>(),
+    Descriptor::of::<compat::Read>(),
+    Descriptor::of::<compat::Execute>(),
 ];
 
 /// The method with this name.

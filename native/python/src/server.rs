@@ -294,6 +294,7 @@ impl Server {
         let dict = PyDict::new(py);
         dict.set_item("port", status.port)?;
         dict.set_item("taken_port", status.taken_port)?;
+        dict.set_item("compat_port", status.compat_port)?;
         let clients = status.clients.iter().map(|client| (&client.name, &client.version, client.connections));
         dict.set_item("clients", clients.collect::<Vec<_>>())?;
         let waiting =

@@ -70,7 +70,8 @@ pub struct Running {
 /// Something that a person should know of.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Alert {
-    /// Its stable name: `unhealthy`, `queue_depth`, `asking`, `log_failing`, `previous_crash` or `metrics_port`.
+    /// Its stable name: `unhealthy`, `queue_depth`, `asking`, `log_failing`, `previous_crash`, `metrics_port`
+    /// or `compat_port`.
     pub name: String,
     /// What is wrong, for people.
     pub text: String,

@@ -4,6 +4,7 @@
 //! The type of a method carries its descriptor; `Option` members may be left out.
 
 pub mod cache;
+pub mod compat;
 pub mod control;
 pub mod data;
 pub mod docs;
