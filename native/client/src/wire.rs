@@ -10,7 +10,7 @@ use mio::net::TcpStream;
 use mio::{Events, Interest, Poll, Token};
 use spindle_protocol::envelope::{check_client_id, check_label};
 use spindle_protocol::frame::{Decoder, Frame, FrameError, FrameLimits};
-use spindle_protocol::limits::{DEADLINE_MS, HELLO_DEADLINE};
+use spindle_protocol::limits::{DEADLINE_MS, HEADER_BYTES, HELLO_DEADLINE};
 
 use crate::error::{ConnectFailure, Error, excerpt};
 
@@ -131,6 +131,10 @@ pub(crate) struct Wire {
     chunk: Box<[u8]>,
     /// How much of `chunk` came last.
     heard: usize,
+    /// Bytes in the decoder that belong to no frame yet that was taken out of it.
+    waiting: usize,
+    /// The first of them, where they came before those in `chunk` and were not yet a whole header.
+    begun: Vec<u8>,
     idle: Duration,
     interrupt: Option<Interrupt>,
     asked: Instant,
@@ -165,6 +169,8 @@ impl Wire {
             decoder: Decoder::new(FrameLimits::UNAUTHENTICATED),
             chunk: vec![0; CHUNK_BYTES].into_boxed_slice(),
             heard: 0,
+            waiting: 0,
+            begun: Vec::new(),
             idle: settings.idle,
             interrupt: settings.interrupt.clone(),
             asked: Instant::now(),
@@ -249,15 +255,34 @@ impl Wire {
     }
 
     fn next_frame(&mut self) -> Result<Option<Frame>, Halt> {
-        self.decoder.next_frame().map_err(|error| Halt::NoFrame(error, excerpt(&self.chunk[..self.heard])))
+        match self.decoder.next_frame() {
+            Ok(Some(frame)) => {
+                self.waiting -= HEADER_BYTES + frame.json.len() + frame.blob.len();
+                self.begun.clear();
+                Ok(Some(frame))
+            }
+            Ok(None) => Ok(None),
+            Err(error) => Err(Halt::NoFrame(error, excerpt(&self.beginning()))),
+        }
+    }
+
+    /// What waits in the decoder, from its first byte on where that is still at hand. What is no frame is known by its
+    /// header, so it is.
+    fn beginning(&self) -> Vec<u8> {
+        let last = self.heard.min(self.waiting - self.begun.len());
+        [&self.begun, &self.chunk[self.heard - last..self.heard]].concat()
     }
 
     /// Read what is there; whether anything was.
     fn take_in(&mut self) -> Result<bool, Halt> {
+        // The next bytes take the place of the last ones.
+        let begun = if self.waiting < HEADER_BYTES { self.beginning() } else { Vec::new() };
         match self.socket.read(&mut self.chunk) {
             Ok(0) => Err(Halt::Closed),
             Ok(count) => {
                 self.heard = count;
+                self.waiting += count;
+                self.begun = begun;
                 self.decoder.feed(&self.chunk[..count]);
                 Ok(true)
             }

@@ -99,6 +99,12 @@ impl Peer {
         while self.next().is_some() {}
     }
 
+    /// The same, whatever the client says, such as half a frame. How many bytes that were.
+    pub fn linger_on_bytes(&mut self) -> usize {
+        let mut chunk = [0; 4096];
+        std::iter::from_fn(|| self.stream.read(&mut chunk).ok().filter(|count| *count > 0)).sum()
+    }
+
     pub fn answer(&mut self, request: &Request, result: Value) {
         self.send(&json!({"jsonrpc": "2.0", "id": request.id, "result": result}), &[]);
     }
