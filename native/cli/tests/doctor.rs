@@ -10,6 +10,7 @@ use std::net::{TcpListener, TcpStream};
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::Command;
+use std::sync::{Arc, Mutex};
 use std::thread;
 
 use serde_json::{Value, json};
@@ -43,7 +44,7 @@ fn check(checks: &[Value], name: &str, finding: &str, part: &str) {
     let found = find(checks, name);
     let text = found["text"].as_str().expect("a text");
     assert!(found["finding"] == finding && text.contains(part), "{name}: {finding}, {part}: {found}");
-    assert_eq!(found["state"] == "problem", found["remedy"].is_string(), "{found}");
+    assert!(found["state"] != "problem" || found["remedy"].is_string(), "{found}");
 }
 
 const TOKEN: &str = "5eed5eed5eed5eed5eed5eed5eed5eed5eed5eed5eed5eed5eed5eed5eed5eed";
@@ -57,22 +58,37 @@ fn leave(folder: &Path, name: &str, pid: u32, port: u16, mode: u32) {
     fs::set_permissions(&path, fs::Permissions::from_mode(mode)).expect("set");
 }
 
-/// Somebody who listens: what is said first, and what is answered to what has come so far. `None`: more is waited for.
-fn listen(greeting: Vec<u8>, answer: fn(&[u8]) -> Option<&'static [u8]>) -> u16 {
+/// What somebody answers to what has come so far, of which there is nothing at first. `None`: more is waited for.
+type Answer = fn(&[u8]) -> Option<&'static [u8]>;
+
+/// Somebody who listens, and what is said first.
+fn listen(greeting: Vec<u8>, answer: Answer) -> u16 {
+    listen_and_note(greeting, answer, &Notes::default())
+}
+
+/// What was heard, a text for each connection.
+type Notes = Arc<Mutex<Vec<Vec<u8>>>>;
+
+fn listen_and_note(greeting: Vec<u8>, answer: Answer, notes: &Notes) -> u16 {
+    let notes = Arc::clone(notes);
     let listener = TcpListener::bind("127.0.0.1:0").expect("bound");
     let port = listener.local_addr().expect("bound").port();
     let serve = move |mut socket: TcpStream| -> std::io::Result<()> {
         socket.write_all(&greeting)?;
         let (mut heard, mut chunk) = (Vec::new(), [0; 4096]);
-        while let count @ 1.. = socket.read(&mut chunk)? {
-            heard.extend_from_slice(&chunk[..count]);
+        loop {
             if let Some(words) = answer(&heard) {
-                socket.write_all(words)?;
+                notes.lock().expect("whole").push(heard);
                 // Most say goodbye after an answer or an error.
+                return socket.write_all(words);
+            }
+            let count = socket.read(&mut chunk)?;
+            if count == 0 {
+                notes.lock().expect("whole").push(heard);
                 return Ok(());
             }
+            heard.extend_from_slice(&chunk[..count]);
         }
-        Ok(())
     };
     thread::spawn(move || {
         for socket in listener.incoming() {
@@ -98,6 +114,71 @@ fn blender_lab(heard: &[u8]) -> Option<&'static [u8]> {
 fn json_lines(heard: &[u8]) -> Option<&'static [u8]> {
     let line = heard.strip_suffix(b"\n").filter(|line| line.starts_with(b"{"));
     line.map(|_| b"{\"id\": \"1\", \"success\": true}\n".as_slice())
+}
+
+/// As mcp-for-blender's of 2026, which says what it is.
+fn named(heard: &[u8]) -> Option<&'static [u8]> {
+    let asked: Value = serde_json::from_slice(heard).ok()?;
+    Some(match asked["type"].as_str() {
+        Some("get_addon_info") => {
+            br#"{"status": "success", "result": {"name": "MCP for Blender", "addon_version": [2, 2, 4], "blender_version": "5.2.0"}}"#
+        }
+        _ => br#"{"status": "error", "message": "Unknown command type: None"}"#,
+    })
+}
+
+/// As those before it, and those that were made after them.
+fn unnamed(heard: &[u8]) -> Option<&'static [u8]> {
+    let whole = serde_json::from_slice::<Value>(heard).is_ok();
+    whole.then_some(br#"{"status": "error", "message": "Unknown command type: get_addon_info"}"#)
+}
+
+/// As Spindle's own listener for their clients.
+fn compatibility(heard: &[u8]) -> Option<&'static [u8]> {
+    let asked: Value = serde_json::from_slice(heard).ok()?;
+    (asked["type"] == "get_addon_info").then_some(
+        br#"{"status": "success", "result": {"name": "MCP for Blender", "spindle": "0.9.8", "addon_version": [2, 2, 4]}}"#,
+    )
+}
+
+/// The same, named otherwise.
+fn by_name(heard: &[u8]) -> Option<&'static [u8]> {
+    let asked: Value = serde_json::from_slice(heard).ok()?;
+    (asked["type"] == "get_addon_info")
+        .then_some(br#"{"status": "success", "result": {"name": "Spindle", "addon_version": [0, 9, 8]}}"#)
+}
+
+/// The same while Blender's main thread is busy.
+fn busy_compatibility(heard: &[u8]) -> Option<&'static [u8]> {
+    let asked: Value = serde_json::from_slice(heard).ok()?;
+    (asked["command"] == "health").then_some(
+        br#"{"success": true, "data": {"state": "busy", "guard": "guarded", "policy": "1", "version": "0.9.8"}}"#,
+    )
+}
+
+fn command_data(heard: &[u8]) -> Option<&'static [u8]> {
+    let asked: Value = serde_json::from_slice(heard).ok()?;
+    asked["command"].is_string().then_some(br#"{"success": false, "error": "unknown command"}"#)
+}
+
+/// As those that want to know the length first, and wait for as much.
+fn length_first(heard: &[u8]) -> Option<&'static [u8]> {
+    let (length, rest) = heard.split_first_chunk::<4>()?;
+    (rest.len() >= u32::from_be_bytes(*length) as usize).then_some(b"\x00\x00\x00\x11{\"type\": \"error\"}")
+}
+
+/// As those of them that have a limit.
+fn length_limited(heard: &[u8]) -> Option<&'static [u8]> {
+    let (length, _) = heard.split_first_chunk::<4>()?;
+    (*length > [1, 0, 0, 0]).then_some(b"\x00\x00\x00\x11{\"type\": \"fatal\"}")
+}
+
+fn garbage(heard: &[u8]) -> Option<&'static [u8]> {
+    (!heard.is_empty()).then_some(b"\xff\xfe{\"status\": \x1b[31m\x00\x00")
+}
+
+fn closing(_: &[u8]) -> Option<&'static [u8]> {
+    Some(b"")
 }
 
 fn http(heard: &[u8]) -> Option<&'static [u8]> {
@@ -159,6 +240,75 @@ fn strangers_on_the_port() {
     check(&checks, "server broken", "file_malformed", "no JSON");
     // It looks, and changes nothing.
     assert!(folder.path().join("dead.json").exists());
+}
+
+/// In which dialect a port is answered, who it is where that shows, and what is asked to find out: no code, and never
+/// two questions on a connection.
+#[test]
+fn dialects_on_a_port() {
+    let unity = b"WELCOME UNITY-MCP 1 FRAMING=1\n".as_slice();
+    let rows: [(&str, &[u8], Answer, &str, &str); 14] = [
+        ("compatibility", b"", compatibility, "spindle_compatibility", "of Spindle 0.9.8"),
+        ("compatibility", b"", by_name, "spindle_compatibility", "of Spindle 0.9.8"),
+        ("compatibility", b"", busy_compatibility, "spindle_compatibility", "of Spindle 0.9.8"),
+        ("taken", b"", named, "mcp_for_blender", "\"MCP for Blender\" 2.2.4 in Blender 5.2.0"),
+        ("taken", b"", unnamed, "type_params", "blender-mcp (mcp-for-blender), or one of its kind"),
+        ("taken", b"", blender_lab, "blender_lab", "Blender Lab"),
+        ("taken", b"", command_data, "command_data", "commands and data"),
+        ("taken", b"", json_lines, "json_lines", "JSON lines"),
+        ("taken", b"", length_first, "length_first", "its length before it"),
+        ("taken", b"", length_limited, "length_first", "its length before it"),
+        ("taken", b"", http, "http", "a web server, Fake/1.0"),
+        ("taken", b"", silent, "silent", "answers nothing"),
+        ("taken", b"", closing, "silent", "answers nothing"),
+        ("taken", b"", garbage, "unknown", "[31m"),
+    ];
+    thread::scope(|scope| {
+        for (finding, greeting, answer, dialect, part) in rows {
+            scope.spawn(move || on_a_port(greeting, answer, finding, dialect, part));
+        }
+        scope.spawn(|| on_a_port(unity, silent, "taken", "unknown", "WELCOME UNITY-MCP"));
+    });
+}
+
+fn on_a_port(greeting: &[u8], answer: Answer, finding: &str, dialect: &str, part: &str) {
+    let (folder, notes) = (tempfile::tempdir().expect("a folder"), Notes::default());
+    let port = listen_and_note(greeting.to_vec(), answer, &notes).to_string();
+    let (_, checks) = doctor(folder.path(), &["--port", &port]);
+    let name = format!("port {port}");
+    check(&checks, &name, finding, part);
+    let found = find(&checks, &name);
+    assert_eq!((found["dialect"].as_str(), &found["state"]), (Some(dialect), &json!("ok")), "{found}");
+    assert!(found["remedy"].is_string() && !found.to_string().contains("\\u001b["), "{found}");
+    for asked in notes.lock().expect("whole").iter() {
+        let questions = asked.split(|byte| *byte == b'{').filter(|part| part.starts_with(b"\"")).count();
+        let text = String::from_utf8_lossy(asked);
+        assert!(questions <= 1 && !text.contains("execute") && !text.contains("code"), "{text}");
+    }
+}
+
+/// Spindle's own listener for other add-ons' clients, while Blender's main thread stands still.
+#[test]
+fn the_compatibility_listener() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let blender = Blender::stuck(folder.path(), |settings| settings.compat_port = Some(0));
+    let port = blender.handle.status().compat_port.expect("it listens").to_string();
+    let (_, checks) = doctor(folder.path(), &["--port", &port]);
+    check(&checks, &format!("port {port}"), "compatibility", &format!("of Spindle {}", env!("CARGO_PKG_VERSION")));
+}
+
+/// The well-known ports are looked at whatever else is asked for.
+#[test]
+fn ports_that_are_looked_at() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let port = free_port().to_string();
+    let (_, checks) = doctor(folder.path(), &["--port", &port]);
+    check(&checks, &format!("port {port}"), "free", "free");
+    find(&checks, "port 27182");
+    find(&checks, "port 9876");
+    let (_, checks) = doctor(folder.path(), &["--port", "9876"]);
+    assert_eq!(checks.iter().filter(|check| check["name"] == "port 9876").count(), 1, "{checks:?}");
+    assert_eq!(support::spindle(folder.path(), &["doctor", "--port", "0"]).0, 64);
 }
 
 #[test]

@@ -52,4 +52,7 @@ pub struct Doctor {
     /// Start this Blender for a moment, without a window, and ask it whether Spindle is enabled in it
     #[arg(long, value_name = "PATH")]
     pub blender: Option<PathBuf>,
+    /// Find out who listens on this port, too, besides 27182 and 9876
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
+    pub port: Option<u16>,
 }

@@ -1,8 +1,10 @@
 //! `spindle doctor`: why a connection does not work, and what to do.
 //!
 //! - [`instances`]: the runtime folder, and each server that has left its file there;
-//! - [`surroundings`]: running Blenders, what is installed, and who has the well-known ports.
+//! - [`surroundings`]: running Blenders, what is installed, and who has the well-known ports;
+//! - [`dialect`]: how whoever listens on a port speaks.
 
+mod dialect;
 mod instances;
 mod surroundings;
 
@@ -38,22 +40,29 @@ struct Check {
     state: State,
     /// What was found, for people.
     text: String,
-    /// What to do about a problem.
+    /// What to do about a problem, or what can be done with a port that somebody else has.
     #[serde(skip_serializing_if = "Option::is_none")]
     remedy: Option<String>,
+    /// A stable word for how whoever listens on a port speaks.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    dialect: Option<&'static str>,
 }
 
 impl Check {
+    fn new(name: &str, finding: &'static str, state: State, text: String) -> Check {
+        Check { name: name.to_owned(), finding, state, text, remedy: None, dialect: None }
+    }
+
     fn ok(name: &str, finding: &'static str, text: String) -> Check {
-        Check { name: name.to_owned(), finding, state: State::Ok, text, remedy: None }
+        Check::new(name, finding, State::Ok, text)
     }
 
     fn problem(name: &str, finding: &'static str, text: String, remedy: impl Into<String>) -> Check {
-        Check { name: name.to_owned(), finding, state: State::Problem, text, remedy: Some(remedy.into()) }
+        Check { remedy: Some(remedy.into()), ..Check::new(name, finding, State::Problem, text) }
     }
 
     fn skipped(name: &str, text: &str) -> Check {
-        Check { name: name.to_owned(), finding: "skipped", state: State::Skipped, text: text.to_owned(), remedy: None }
+        Check::new(name, "skipped", State::Skipped, text.to_owned())
     }
 }
 
@@ -68,7 +77,7 @@ pub fn doctor(caller: &Caller, asked: &Doctor, output: &mut Output) -> Result<()
     checks.push(surroundings::blenders(works));
     checks.push(surroundings::installed(works));
     checks.extend(asked.blender.as_deref().map(surroundings::ask_blender));
-    checks.extend(surroundings::PORTS.map(|port| surroundings::port(port, &ours)));
+    checks.extend(surroundings::ports(asked.port, &ours));
     tell(&checks, output)?;
     if checks.iter().any(|check| check.state == State::Problem) { Err(Failure::Told) } else { Ok(()) }
 }

@@ -9,12 +9,13 @@ use std::time::{Duration, Instant};
 use serde::Deserialize;
 
 use super::Check;
+use super::dialect::{Dialect, recognise};
 use crate::blenders::{self, Installed};
-use crate::peer::{Peer, identify};
+use crate::peer::Peer;
 use crate::processes::{Process, all, listener};
 
 /// Spindle's usual port, and the one that other add-ons for Blender share.
-pub const PORTS: [u16; 2] = [27182, 9876];
+const PORTS: [u16; 2] = [27182, 9876];
 
 /// A Blender with many add-ons takes a while to start.
 const PATIENCE: Duration = Duration::from_secs(120);
@@ -164,13 +165,23 @@ fn run(program: &Path, arguments: &[&str]) -> Result<String, String> {
     written.map_err(|error| error.to_string())
 }
 
-/// Who has a well-known port. That it is taken is no problem: Spindle takes another one, and clients find it.
-pub fn port(port: u16, ours: &[u16]) -> Check {
+/// Who has the well-known ports, and this one, all at once.
+pub fn ports(asked: Option<u16>, ours: &[u16]) -> Vec<Check> {
+    let more = asked.filter(|port| !PORTS.contains(port));
+    let ports: Vec<u16> = PORTS.into_iter().chain(more).collect();
+    thread::scope(|scope| {
+        let looks: Vec<_> = ports.iter().map(|number| scope.spawn(|| port(*number, ours))).collect();
+        looks.into_iter().map(|look| look.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))).collect()
+    })
+}
+
+/// Who has a port. That it is taken is no problem: Spindle takes another one, and clients find it.
+fn port(port: u16, ours: &[u16]) -> Check {
     let name = &format!("port {port}");
     if ours.contains(&port) {
         return Check::ok(name, "ours", "a Spindle of yours".to_owned());
     }
-    let peer = identify(port);
+    let dialect = recognise(port);
     let who = match listener(port) {
         Some(found) => match found.process {
             Some(Process { pid, name, .. }) => format!(" (pid {pid}, {name})"),
@@ -178,13 +189,21 @@ pub fn port(port: u16, ours: &[u16]) -> Check {
         },
         None => String::new(),
     };
-    let (finding, more) = match peer {
-        Peer::Nobody => return Check::ok(name, "free", "free".to_owned()),
-        Peer::Spindle => {
-            ("spindle", "; it is not in the runtime folder, so it is somebody else's, or has another folder")
+    let facts = dialect.facts();
+    let (finding, more) = match &dialect {
+        Dialect::Plain(Peer::Nobody) => return Check::ok(name, "free", "free".to_owned()),
+        Dialect::Plain(Peer::Spindle) => {
+            ("spindle", "it is not in the runtime folder, so it is somebody else's, or has another folder")
         }
-        _ if port == PORTS[0] => ("taken", "; Spindle takes another port then, and clients find it"),
-        _ => ("taken", "; that is not Spindle, and its clients are not Spindle's"),
+        Dialect::Compatibility(_) => ("compatibility", facts.evidence),
+        _ => ("taken", facts.evidence),
     };
-    Check::ok(name, finding, format!("{}{who}{more}", peer.describe()))
+    let text = format!("{}{who}; {more}", dialect.describe());
+    let check = Check { dialect: Some(facts.word), ..Check::ok(name, finding, text) };
+    match facts.remedy {
+        Some(_) if port == PORTS[0] => {
+            Check { text: format!("{}; Spindle takes another port then, and clients find it", check.text), ..check }
+        }
+        remedy => Check { remedy: remedy.map(str::to_owned), ..check },
+    }
 }
