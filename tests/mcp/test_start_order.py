@@ -75,6 +75,8 @@ def test_of_two_blenders_one_is_chosen(program: Path, place: Place, start: Start
             for instance in (pid, port):
                 ran = await done(agent, "execute", code=PID, instance=str(instance))
                 assert ran.data["value"] == pid
+        with pytest.raises(Exception, match="Call the tool `scene` or `object`"):
+            await agent.read("spindle://scene")
         wrong = await agent.call("execute", code="1", instance="chair.blend")
         assert wrong.is_error and all(str(pid) in wrong.text for pid in listed), wrong.text
 

@@ -84,6 +84,17 @@ def test_a_hundred_reads_leave_the_redo(blender):
         assert client.run("bpy.data.objects['Cube'].location.x").value == 5
 
 
+def test_a_change_that_no_undo_step_holds_yet_is_unsaved(blender, tmp_path):
+    """Blender learns of it by the step; one that is asked to quit would lose it."""
+    with blender.connect() as client:
+        client.call("file.save", {"path": str(tmp_path / "saved.blend")})
+        assert client.call("scene.get")["dirty"] is False
+        client.call("edit.group_begin", {"label": "work"})
+        client.call("object.set", {"name": "Cube", "location": [1, 0, 0]})
+        assert client.run("bpy.data.is_dirty").value is False, "else this shows nothing"
+        assert client.call("scene.get")["dirty"] is True
+
+
 def test_load_a_file_and_go_on(blender, tmp_path):
     path = str(tmp_path / "scene.blend")
     with blender.connect() as client:

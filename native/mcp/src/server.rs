@@ -165,7 +165,7 @@ impl ServerHandler for SpindleServer {
                 let data = serde_json::json!({"uri": request.uri});
                 Err(ErrorData::resource_not_found(format!("nothing is at {}", request.uri), Some(data)))
             }
-            Err(failure) => Err(ErrorData::internal_error(failure.to_string(), None)),
+            Err(failure) => Err(ErrorData::internal_error(failure.of_resource(), None)),
         }
     }
 }
