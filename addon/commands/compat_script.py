@@ -24,7 +24,10 @@ POLL_S = 0.05
 JSON_CHARS = 8 * 1024 * 1024
 """What the dictionary may take as JSON: nothing longer fits a frame."""
 
-_TOLD = ("status", "result", "stdout", "stderr", "exception", "findings")
+TOLD = (
+    *("status", "result", "stdout", "stderr", "stdout_omitted", "stderr_omitted"),
+    *("exception", "findings"),
+)
 """Of what is told of scripts, the members of the protocol's `ExecuteResult`."""
 
 Later = Generator[None, None, dict[str, Any]]
@@ -97,7 +100,7 @@ def _wait(turn: Turn, execution: _Execution) -> Later:
 def _answer(turn: Turn, told: script.Result) -> dict[str, Any]:
     """What the method returns, of all that is told of scripts."""
     script.conclude(turn, told)
-    answer: dict[str, Any] = {key: told[key] for key in _TOLD if key in told}
+    answer: dict[str, Any] = {key: told[key] for key in TOLD if key in told}
     turn.lighten = functools.partial(_leave_out_result, turn, answer)
     return answer
 

@@ -43,6 +43,12 @@ ROWS: list[tuple[bytes, dict[str, Any]]] = [
         b'{"type": "search_polyhaven_assets"}',
         {"status": "error", "message": "Unknown command type: search_polyhaven_assets"},
     ),
+    (
+        b'{"command": "script.run", "data": {"code": "[\'x\' * 1000] * 20000"}}',
+        {"success": True},
+    ),
+    (b'{"type": "execute_code", "params": {"code": "print(\'x\' * 10**7)"}}', {"status": "success"}),
+    (b'{"type": "execute", "code": "result = {\'v\': \'x\' * 10**7}", "strict_json": true}\0', {"status": "error"}),
     (b'{"type": "get_polyhaven_status"}', {"status": "success"}),
 ]
 

@@ -180,13 +180,19 @@ impl Boundary {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     const BOUNDS: Bounds = Bounds { bytes: 4_000, small_reads: 50 };
 
     /// The values and the flaw that a stream comes to, read in pieces of so many bytes.
     fn values(stream: &[u8], piece: usize) -> (Vec<String>, Option<Flaw>) {
-        let (mut boundary, mut buffer, mut found) = (Boundary::new(BOUNDS), Vec::new(), Vec::new());
+        bounded(stream, piece, BOUNDS)
+    }
+
+    fn bounded(stream: &[u8], piece: usize, bounds: Bounds) -> (Vec<String>, Option<Flaw>) {
+        let (mut boundary, mut buffer, mut found) = (Boundary::new(bounds), Vec::new(), Vec::new());
         for piece in stream.chunks(piece) {
             buffer.extend_from_slice(piece);
             boundary.read(piece.len());
@@ -233,6 +239,18 @@ mod tests {
                     String::from_utf8_lossy(stream)
                 );
             }
+        }
+    }
+
+    proptest! {
+        /// Whatever comes, it comes to the same however it is cut.
+        #[test]
+        fn cuts_change_nothing(
+            stream in prop::collection::vec(prop::sample::select(b"{{{}}}[]\"\"\\ \n\0a:,\xc3".to_vec()), 0..300),
+            piece in 1usize..40,
+        ) {
+            let bounds = Bounds { small_reads: u32::MAX, ..BOUNDS };
+            prop_assert_eq!(bounded(&stream, piece, bounds), bounded(&stream, 300, bounds));
         }
     }
 

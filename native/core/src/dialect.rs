@@ -211,6 +211,10 @@ struct Ended {
     stdout: String,
     stderr: String,
     #[serde(default)]
+    stdout_omitted: u64,
+    #[serde(default)]
+    stderr_omitted: u64,
+    #[serde(default)]
     result: Value,
     #[serde(default)]
     exception: Option<Exception>,
@@ -218,7 +222,16 @@ struct Ended {
 
 impl Ended {
     fn read(result: &RawValue) -> Option<Ended> {
-        serde_json::from_str(result.get()).ok()
+        let mut ended: Ended = serde_json::from_str(result.get()).ok()?;
+        // These dialects have no other place to say so.
+        for (text, omitted) in [(&mut ended.stdout, ended.stdout_omitted), (&mut ended.stderr, ended.stderr_omitted)] {
+            if omitted > 0 {
+                text.push_str(&format!(
+                    "\n[{omitted} more characters were printed; Spindle keeps the first 256 KiB]\n"
+                ));
+            }
+        }
+        Some(ended)
     }
 
     /// Why it did not end well.

@@ -31,6 +31,7 @@ fn stand_in(admitted: &Admitted) -> Value {
     let exception = json!({"type": "ValueError", "message": "no", "traceback": "Traceback: no\n", "line": 1});
     let ended = json!({
         "status": if raised { "raised" } else { "ok" }, "stdout": "1\n", "stderr": "", "result": {"n": 1},
+        "stdout_omitted": if params["code"] == "much" { 7 } else { 0 },
         "exception": if raised { exception } else { Value::Null }, "duration_ms": 0.1,
     });
     match admitted.method().name {
@@ -69,6 +70,13 @@ fn rows() -> Vec<(&'static str, Value)> {
         (
             r#"{"type": "execute_code", "params": {"code": "print(1)", "timeout": 5}}"#,
             json!({"status": "success", "result": {"executed": true, "result": "1\n"}}),
+        ),
+        (
+            r#"{"type": "execute_code", "params": {"code": "much"}}"#,
+            json!({"status": "success", "result": {
+                "executed": true,
+                "result": "1\n\n[7 more characters were printed; Spindle keeps the first 256 KiB]\n",
+            }}),
         ),
         (
             r#"{"params": {"code": "raise ValueError('no')"}, "type": "execute_code"}"#,

@@ -65,6 +65,12 @@ pub struct ExecuteResult {
     pub stdout: String,
     /// The same for standard error.
     pub stderr: String,
+    /// Characters of standard output beyond the limit.
+    #[serde(default)]
+    pub stdout_omitted: u64,
+    /// Characters of standard error beyond the limit.
+    #[serde(default)]
+    pub stderr_omitted: u64,
     /// What it raised, unless it ended well.
     #[serde(default)]
     pub exception: Option<Exception>,
