@@ -446,6 +446,7 @@ impl Server {
         let until = start + self.router.settings.limits.drain();
         loop {
             let now = Instant::now();
+            self.hear_all(now);
             self.deliver(now);
             let unsent = self.links.values().any(|link| !link.connection.is_sent());
             if !unsent || now >= until {
@@ -456,6 +457,14 @@ impl Server {
                 let key = ConnectionKey(event.token().0);
                 self.guarded(key, now, |server| server.send(key, now));
             }
+        }
+    }
+
+    /// Read and answer what has come in so far. A socket that is closed on something unread resets its connection, and
+    /// the reset overtakes what was sent.
+    fn hear_all(&mut self, now: Instant) {
+        for key in self.links.keys().copied().collect::<Vec<_>>() {
+            self.guarded(key, now, |server| server.read(key, now));
         }
     }
 }

@@ -62,6 +62,25 @@ fn stopping_answers_everything() {
     assert!(harness.handle.take(support::PATIENCE).is_none(), "a stopped server gives no work, at once");
 }
 
+/// What comes in while it stops is answered, too: a connection that is closed on something unread is reset, and a reset
+/// overtakes answers.
+#[test]
+fn what_comes_in_as_it_stops_is_answered() {
+    let _alone = ALONE.lock();
+    for _ in 0..10 {
+        let harness = Harness::start(|_| {});
+        let mut peers: Vec<_> = (0..20).map(|number| harness.client(&format!("client-{number}"))).collect();
+        for peer in &mut peers {
+            peer.request("script.run", json!({"code": "1"}));
+        }
+        harness.handle.stop();
+        for peer in &mut peers {
+            assert_eq!(kind(&peer.receive().0), "shutting_down");
+            assert!(peer.read_out().is_empty());
+        }
+    }
+}
+
 /// MEMORY_LEAK_002: a start that fails leaves nothing, and can be tried again.
 #[cfg(target_os = "linux")]
 #[test]
