@@ -35,7 +35,6 @@ impl<S: ServerHandler + Clone + Sync> Desk<S> {
         let end = CancellationToken::new();
         let sessions = Sessions::new(&limits);
         let config = StreamableHttpServerConfig::default()
-            .with_json_response(true)
             .with_max_request_body_bytes(limits.body_bytes)
             .with_cancellation_token(end.clone());
         let service =
