@@ -106,6 +106,8 @@ pub struct Connection<S> {
     finished: bool,
     read_progress: Instant,
     write_progress: Instant,
+    /// When a request of it was last seen in flight, after it had been silent for long.
+    busy: Instant,
 }
 
 /// How a read ended.
@@ -132,6 +134,7 @@ impl<S: Stream> Connection<S> {
             finished: false,
             read_progress: now,
             write_progress: now,
+            busy: now,
         }
     }
 
@@ -284,9 +287,15 @@ impl<S: Stream> Connection<S> {
         self.unread
     }
 
+    /// A request of this silent connection is in flight, so its silence begins anew: its answer may be on the way when
+    /// it is not in flight any more.
+    pub fn wait_for_answer(&mut self, now: Instant) {
+        self.busy = now;
+    }
+
     /// Whether nothing was received or sent for this long.
     pub fn is_idle(&self, limit: Duration, now: Instant) -> bool {
-        let last = self.read_progress.max(self.write_progress);
+        let last = self.read_progress.max(self.write_progress).max(self.busy);
         self.sending.is_none() && now.saturating_duration_since(last) >= limit
     }
 

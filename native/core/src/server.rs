@@ -396,11 +396,15 @@ impl Server {
     fn close_lost(&mut self, now: Instant) {
         let limits = &self.router.settings.limits;
         let (hello, stall, idle) = (limits.hello(), limits.stall(), limits.idle());
-        let is_lost = |key: ConnectionKey, link: &Link| {
-            let is_idle = || link.connection.is_idle(idle, now) && !self.router.has_in_flight(key);
-            link.phase.is_overdue(hello, now) || link.connection.check_time(stall, now).is_err() || is_idle()
+        let silent = self.links.iter_mut().filter(|(_, link)| link.connection.is_idle(idle, now));
+        for (_, link) in silent.filter(|(key, _)| self.router.has_in_flight(**key)) {
+            link.connection.wait_for_answer(now);
+        }
+        let is_lost = |link: &Link| {
+            let is_idle = link.connection.is_idle(idle, now);
+            link.phase.is_overdue(hello, now) || link.connection.check_time(stall, now).is_err() || is_idle
         };
-        let lost = self.links.iter().filter(|(key, link)| is_lost(**key, link)).map(|(key, _)| *key);
+        let lost = self.links.iter().filter(|(_, link)| is_lost(link)).map(|(key, _)| *key);
         for key in lost.collect::<Vec<_>>() {
             self.close(key, now);
         }
