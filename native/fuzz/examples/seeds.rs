@@ -1,5 +1,6 @@
 //! Write the seeds that the targets start from, made of the protocol's own table of methods and errors, and of the guard's
-//! sets of scripts: `seeds FOLDER` fills FOLDER/frame, FOLDER/envelope, FOLDER/guard and FOLDER/dictionary.
+//! sets of scripts: `seeds FOLDER` fills FOLDER/frame, FOLDER/envelope, FOLDER/guard, FOLDER/dialect and
+//! FOLDER/dictionary.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -36,8 +37,21 @@ fn main() -> io::Result<()> {
     write_all(&folder.join("envelope"), messages)?;
     write_all(&folder.join("frame"), frames)?;
     write_all(&folder.join("guard"), scripts()?)?;
+    write_all(&folder.join("dialect"), dialects())?;
     let lines: String = words.iter().map(|word| format!("\"\\\"{word}\\\"\"\n")).collect();
     fs::write(folder.join("dictionary"), lines)
+}
+
+/// A few messages of other add-ons' clients, behind the four sizes of portions.
+fn dialects() -> Vec<String> {
+    let rows = [
+        r#"{"type": "ping"}"#,
+        r#"{"type": "execute_code", "params": {"code": "print(1)"}}"#,
+        "{\"command\": \"object.get\", \"data\": {\"name\": \"Cube\"}}\n{\"command\": \"ping\"}\n",
+        "{\"type\": \"execute\", \"code\": \"result = {}\", \"strict_json\": true}\0",
+        r#"{"type": "get_object_info", "params": {"name": "a\"}"}}{"type": "x", "params": null}"#,
+    ];
+    rows.iter().map(|row| format!("abcd{row}")).collect()
 }
 
 /// Every row of the guard's sets.
