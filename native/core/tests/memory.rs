@@ -29,8 +29,9 @@ const MIB: usize = 1 << 20;
 /// Bytes of the tree that takes most when it is read: 128 times as much.
 const TREE_BYTES: usize = MIB / 2;
 
-/// What the allocator keeps of what came and went.
-const SLACK: usize = 24 * MIB;
+/// What the allocator keeps of what came and went: between blocks that are held, up to four of the largest frames' were
+/// seen.
+const SLACK: usize = 40 * MIB;
 
 /// As low as they may be, or so low that a test can reach them.
 const SETTINGS: &[(&str, &str)] = &[
