@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""SIGINT in a Blender with a window. The watchdog's own stops a script, where it can; any other does as before.
+"""SIGINT in a Blender with a window. The watchdog's own stops a script, where it can; any other does as before, but
+while a script is being stopped, when nobody can tell them apart.
 
 Loops of Python's C code, such as those of `re`, look for signals and for nothing else, and Python's own handler would
 raise also in a driver that the script has set off.

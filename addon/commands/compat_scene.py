@@ -14,7 +14,7 @@ from typing import Any
 import bpy
 
 from ..turn import Turn
-from .describe import describe
+from .describe import describe, finite
 from .lookup import block
 
 OVERVIEW = 10
@@ -64,11 +64,6 @@ def items(turn: Turn, *, query: str, limit: float) -> dict[str, Any]:
 def detail(kind: str, collections: Sequence[str]) -> str:
     """What an object is, for people."""
     return f"{kind.title()} in the collection {collections[0]!r}" if collections else f"{kind.title()} in no collection"
-
-
-def finite(values: Iterable[float]) -> list[float | None]:
-    """Numbers, or None for what is none."""
-    return [value if math.isfinite(value) else None for value in values]
 
 
 def rounded(values: Iterable[float | None], digits: int) -> list[float | None]:

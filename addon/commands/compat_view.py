@@ -14,7 +14,8 @@ from ..errors import CommandError, invalid
 from ..paths import allowed_path
 from ..turn import Turn
 from . import view
-from .compat_scene import detail, finite
+from .compat_scene import detail
+from .describe import finite
 
 NEAR = 16
 """How close to the middle of something without a surface a click must be, in pixels of the picture."""

@@ -41,14 +41,15 @@ def rotation_of(item: bpy.types.Object) -> Euler:
     return item.rotation_euler.to_matrix().to_euler("XYZ")
 
 
-def _numbers(values: Iterable[float]) -> list[float | None]:
+def finite(values: Iterable[float]) -> list[float | None]:
+    """Numbers, or None for what is none."""
     return [value if math.isfinite(value) else None for value in values]
 
 
 def bounds_of(item: bpy.types.Object) -> list[list[float | None]]:
     """The least and the most of its box in world space, whatever its type; the view layer must be up to date."""
     corners = [item.matrix_world @ Vector(corner) for corner in item.bound_box]
-    return [_numbers(map(least, zip(*corners, strict=True))) for least in (min, max)]
+    return [finite(map(least, zip(*corners, strict=True))) for least in (min, max)]
 
 
 def _bounds(item: bpy.types.Object) -> list[list[float | None]] | None:
@@ -78,18 +79,18 @@ def _collections_at_once() -> Callable[[bpy.types.Object], list[str]]:
 FIELDS: dict[str, Callable[[bpy.types.Object], Any]] = {
     "name": lambda item: item.name,
     "type": lambda item: item.type,
-    "location": lambda item: _numbers(item.location),
-    "rotation": lambda item: _numbers(rotation_of(item)),
-    "scale": lambda item: _numbers(item.scale),
-    "dimensions": lambda item: _numbers(item.dimensions),
-    "matrix": lambda item: [_numbers(row) for row in item.matrix_world],
+    "location": lambda item: finite(item.location),
+    "rotation": lambda item: finite(rotation_of(item)),
+    "scale": lambda item: finite(item.scale),
+    "dimensions": lambda item: finite(item.dimensions),
+    "matrix": lambda item: [finite(row) for row in item.matrix_world],
     "bounds": _bounds,
     "parent": lambda item: item.parent.name if item.parent else None,
     "collections": lambda item: [collection.name for collection in item.users_collection],
     "materials": lambda item: [slot.material.name if slot.material else None for slot in item.material_slots],
     "modifiers": lambda item: [{"name": modifier.name, "type": modifier.type} for modifier in item.modifiers],
     "data": lambda item: item.data.name if item.data else None,
-    "color": lambda item: _numbers(item.color),
+    "color": lambda item: finite(item.color),
     "visible": lambda item: item.visible_get(),
     "selected": lambda item: item.select_get(),
     "counts": _counts,

@@ -51,7 +51,7 @@ Costs = dict[str, list[float]]
 
 def rows(options: Options) -> list[Row]:
     """The rows of this group, in milliseconds of CPU time a request. Raises ScriptError."""
-    port = _free_port()
+    port = peer.free_port()
     with _variable("SPINDLE_COMPAT_PORT", str(port)), blender.window(options) as running:
         with _variable("SPINDLE_RUNTIME_DIR", str(running.folder / "runtime")):
             wire = Wire("bench")
@@ -192,10 +192,3 @@ def _variable(name: str, value: str) -> Iterator[None]:
         del os.environ[name]
         if before is not None:
             os.environ[name] = before
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port

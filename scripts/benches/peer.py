@@ -35,7 +35,7 @@ def start(blender: Blender) -> Target:
     """Install the peer as an add-on in this running Blender, and start its server on a free port."""
     # An add-on of one file has the file's name.
     file = shutil.copy(downloaded(), blender.folder / f"{MODULE}.py")
-    port = _free_port()
+    port = free_port()
     blender.inside(START.format(file=str(file), module=MODULE, port=port))
     return Target("peer", port)
 
@@ -51,7 +51,8 @@ def downloaded() -> Path:
     return folder / ADDON
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """A port that nobody listens on now."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]

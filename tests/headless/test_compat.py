@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from benches.peer import free_port
 from conftest import Headless
 
 Say = Callable[[bytes], Any]
@@ -54,16 +55,9 @@ ROWS: list[tuple[bytes, dict[str, Any]]] = [
 
 
 @pytest.fixture
-def port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        number: int = probe.getsockname()[1]
-        return number
-
-
-@pytest.fixture
-def say(port: int, tmp_path: Path) -> Iterator[Say]:
+def say(tmp_path: Path) -> Iterator[Say]:
     """Send a message and read the answer, on one connection. The guard's level is `trusted` for everybody else."""
+    port = free_port()
     running = Headless(tmp_path, "--compat-port", str(port), "--guard-level", "trusted")
     with socket.create_connection(("127.0.0.1", port), timeout=30) as stream:
 

@@ -99,9 +99,7 @@ ALIKE = 0.03
 @pytest.fixture
 def port(monkeypatch: pytest.MonkeyPatch) -> int:
     """Where Spindle is to serve other add-ons' clients; to be asked for before the window."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        number: int = probe.getsockname()[1]
+    number = peer.free_port()
     monkeypatch.setenv("SPINDLE_COMPAT_PORT", str(number))
     return number
 
@@ -110,9 +108,7 @@ def port(monkeypatch: pytest.MonkeyPatch) -> int:
 def theirs(port: int, window: RunningBlender, tmp_path: Path) -> int:
     """Where the peer's own add-on serves the same scene, in the same Blender."""
     file = shutil.copy(peer.downloaded(), tmp_path / f"{peer.MODULE}.py")
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        number: int = probe.getsockname()[1]
+    number = peer.free_port()
     window.inside(peer.START.format(file=str(file), module=peer.MODULE, port=number))
     window.inside(SCENE)
     return number

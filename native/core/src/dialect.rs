@@ -100,16 +100,6 @@ impl Asked {
     fn new(dialect: Dialect, command: String) -> Asked {
         Asked { request: Vec::new(), dialect, command, is_script: false }
     }
-
-    /// A reply of ours in the asker's words; `None` for a notification, which these dialects do not have.
-    pub fn answer(&self, frame: &[u8]) -> Option<Vec<u8>> {
-        answer(frame, Some(self), self.dialect)
-    }
-}
-
-/// The same for what nobody has asked, such as a refusal of the whole connection.
-pub fn answer_unasked(frame: &[u8], dialect: Dialect) -> Option<Vec<u8>> {
-    answer(frame, None, dialect)
 }
 
 impl Message<'_> {
@@ -168,7 +158,9 @@ fn object(params: Option<&RawValue>) -> &str {
     params.map(RawValue::get).filter(|text| *text != "null").unwrap_or("{}")
 }
 
-fn answer(frame: &[u8], asked: Option<&Asked>, dialect: Dialect) -> Option<Vec<u8>> {
+/// A reply of ours in the peer's words, to what it has asked, if it has: the refusal of a whole connection is told
+/// unasked. `None` for a notification, which these dialects do not have.
+pub fn answer(frame: &[u8], asked: Option<&Asked>, dialect: Dialect) -> Option<Vec<u8>> {
     let (json, blob) = frame::parts(frame)?;
     let Ok(Incoming::Reply { outcome, .. }) = Incoming::parse(json) else { return None };
     let is_script = asked.is_some_and(|asked| asked.is_script);
@@ -317,7 +309,8 @@ mod tests {
         ];
         for (result, expected) in rows {
             let reply = json!({"jsonrpc": "2.0", "id": 1, "result": result}).to_string();
-            let said = asked.answer(&frame::encode(reply.as_bytes(), b"blue").expect("small")).expect("a reply");
+            let frame = frame::encode(reply.as_bytes(), b"blue").expect("small");
+            let said = answer(&frame, Some(&asked), asked.dialect).expect("a reply");
             let said: Value = serde_json::from_slice(&said).expect("JSON");
             assert_eq!(said, json!({"success": true, "data": {"image": expected}}), "{result}");
         }
@@ -328,6 +321,7 @@ mod tests {
     fn notifications_are_dropped() {
         let asked = Asked::read(br#"{"type": "ping"}"#, 1, Dialect::Command).expect("JSON");
         let news = json!({"jsonrpc": "2.0", "method": "output", "params": {"id": 1}}).to_string();
-        assert_eq!(asked.answer(&frame::encode(news.as_bytes(), b"").expect("small")), None);
+        let frame = frame::encode(news.as_bytes(), b"").expect("small");
+        assert_eq!(answer(&frame, Some(&asked), asked.dialect), None);
     }
 }

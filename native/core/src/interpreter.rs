@@ -2,9 +2,10 @@
 //! in the peer's words. It works on bytes alone.
 
 use spindle_protocol::frame::Frame;
+use spindle_protocol::received::Received;
 
 use crate::boundary::{Boundary, Bounds, Flaw, Found};
-use crate::dialect::{Asked, Dialect, answer_unasked};
+use crate::dialect::{Asked, Dialect, answer};
 
 /// While a message waits for its answer, so much of what follows is read; the rest is the sender's.
 const AHEAD_BYTES: usize = 64 * 1024;
@@ -13,9 +14,7 @@ const AHEAD_BYTES: usize = 64 * 1024;
 #[derive(Debug)]
 pub struct Interpreter {
     boundary: Boundary,
-    /// What has come in; `start` bytes of it are consumed.
-    buffer: Vec<u8>,
-    start: usize,
+    received: Received,
     asked: Option<Asked>,
     number: u64,
     /// As in the last message: what it is told that nobody asked for is told like this.
@@ -29,8 +28,7 @@ impl Interpreter {
     pub fn new(bounds: Bounds) -> Interpreter {
         Interpreter {
             boundary: Boundary::new(bounds),
-            buffer: Vec::new(),
-            start: 0,
+            received: Received::default(),
             asked: None,
             number: 0,
             dialect: Dialect::Type,
@@ -40,12 +38,8 @@ impl Interpreter {
 
     /// Add the bytes of one read.
     pub fn feed(&mut self, bytes: &[u8]) {
-        if self.start > 0 {
-            self.buffer.drain(..self.start);
-            self.start = 0;
-        }
         self.boundary.read(bytes.len());
-        self.buffer.extend_from_slice(bytes);
+        self.received.feed(bytes);
     }
 
     /// Whether more may be read: replies come in the order of their messages, so one is asked at a time.
@@ -55,7 +49,7 @@ impl Interpreter {
 
     /// Bytes that have come in and were not asked about.
     pub fn held(&self) -> usize {
-        self.buffer.len() - self.start
+        self.received.waiting().len()
     }
 
     /// Whether a message waits for its answer.
@@ -76,17 +70,23 @@ impl Interpreter {
         if self.asked.is_some() {
             return Ok(None);
         }
-        let waiting = &self.buffer[self.start..];
+        let waiting = self.received.waiting();
         let (begin, end) = match self.boundary.look(waiting) {
-            Found::Nothing => return Ok(None),
+            Found::Nothing => {
+                if !self.boundary.has_begun() {
+                    // Space between messages is as long as its sender likes.
+                    let space = waiting.len();
+                    self.take(space);
+                }
+                return Ok(None);
+            }
             Found::Value { start, end } => (start, end),
             Found::Flaw(flaw) => return Err(flaw),
         };
         self.number += 1;
         let read = Asked::read(&waiting[begin..end], self.number, self.dialect);
         let mut asked = read.map_err(|error| Flaw::NotJson(error.to_string()))?;
-        self.boundary.taken(end);
-        self.consume(end);
+        self.take(end);
         self.dialect = asked.dialect;
         let json = std::mem::take(&mut asked.request);
         self.asked = Some(asked);
@@ -95,10 +95,7 @@ impl Interpreter {
 
     /// A frame of ours in the peer's words; `None` for what they have no words for.
     pub fn answer(&mut self, frame: &[u8]) -> Option<Vec<u8>> {
-        let mut said = match &self.asked {
-            Some(asked) => asked.answer(frame)?,
-            None => answer_unasked(frame, self.dialect)?,
-        };
+        let mut said = answer(frame, self.asked.as_ref(), self.dialect)?;
         self.asked = None;
         said.extend(self.terminator());
         Some(said)
@@ -107,7 +104,7 @@ impl Interpreter {
     /// What the message was ended with: by now it has come in, if there is one.
     fn terminator(&mut self) -> Option<u8> {
         let ends = |byte: &&u8| matches!(**byte, 0 | b'\n' | b'\r');
-        match self.buffer.get(self.start).filter(ends) {
+        match self.received.waiting().first().filter(ends) {
             Some(b'\r') => self.terminator = Some(b'\n'),
             Some(byte) => self.terminator = Some(*byte),
             // Blender's own client reads up to a NUL.
@@ -117,12 +114,8 @@ impl Interpreter {
         self.terminator
     }
 
-    fn consume(&mut self, count: usize) {
-        self.start += count;
-        if self.start == self.buffer.len() {
-            self.start = 0;
-            // A connection that once carried a large message does not keep its memory.
-            if self.buffer.capacity() > 1 << 20 { self.buffer = Vec::new() } else { self.buffer.clear() }
-        }
+    fn take(&mut self, count: usize) {
+        self.boundary.taken(count);
+        self.received.consume(count);
     }
 }

@@ -245,8 +245,8 @@ impl Router {
     /// # Errors
     /// As of [`Sessions::join`].
     pub fn admit_unproven(&mut self, connection: ConnectionKey, now: Instant) -> Result<Phase, WireError> {
-        let text = |text: &str| text.to_owned();
-        let client = ClientInfo { id: text("compatibility"), name: text("other add-ons' clients"), version: text("") };
+        let name = "other add-ons' clients".to_owned();
+        let client = ClientInfo { id: "compatibility".to_owned(), name, version: String::new() };
         let name = Arc::from(client.name.as_str());
         let session = self.sessions.join(client, now)?;
         self.forget_sessions(now);

@@ -10,7 +10,9 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 use spindle_core::admit::Admitted;
+use spindle_core::boundary::Bounds;
 use spindle_core::consent::Decision;
+use spindle_core::interpreter::Interpreter;
 use spindle_core::settings::Settings;
 use spindle_protocol::finding::Level;
 use support::{Harness, Main, PATIENCE, Peer, eventually, kind};
@@ -111,11 +113,6 @@ fn rows() -> Vec<(&'static str, Value)> {
     ]
 }
 
-/// The parts of an answer that a row names; the rest is told in more words.
-fn check(sent: &str, answer: &Value, expected: &Value) {
-    assert_eq!(answer, expected, "{sent}");
-}
-
 /// Every row in every manner of sending: whole, byte by byte, several in one segment, with NUL, newline and nothing
 /// between.
 #[test]
@@ -134,7 +131,7 @@ fn conversations() {
                 }
                 let (said, ends) = answers(peer, terminator);
                 assert_eq!(said.len(), 1, "{sent} {terminator:?}");
-                check(sent, &said[0], expected);
+                assert_eq!(&said[0], expected, "{sent}");
                 // Byte by byte, the answer may go before the terminator has come.
                 assert!(split || ends == usize::from(!terminator.is_empty()), "{sent} {terminator:?}: {ends}");
             }
@@ -145,7 +142,7 @@ fn conversations() {
         let (said, ends) = answers(peer, terminator);
         assert_eq!(said.len(), rows.len(), "in one segment, {terminator:?}");
         for ((sent, expected), answer) in rows.iter().zip(&said) {
-            check(sent, answer, expected);
+            assert_eq!(answer, expected, "{sent}");
         }
         assert!(terminator.is_empty() || ends == rows.len(), "{terminator:?}: {ends}");
     }
@@ -160,7 +157,9 @@ fn a_connection_persists() {
         peer.send_raw(b"{\"type\": \"execute_code\", \"params\": {\"code\": \"1\"}}\n");
         assert_eq!(peer.read_line(), "{\"result\":{\"executed\":true,\"result\":\"1\\n\"},\"status\":\"success\"}\n");
     }
-    assert_eq!(harness.handle.status().clients[0].name, "other add-ons' clients");
+    let status = harness.handle.status();
+    assert_eq!(status.clients[0].name, "other add-ons' clients");
+    assert_eq!(status.overview.answered, 3);
 }
 
 /// What ends a conversation: one answer in the dialect's shape, then the connection is closed, and nothing runs.
@@ -196,8 +195,8 @@ fn faults_of_the_stream() {
         bystander.send_raw(b"{\"type\": \"ping\"}\n");
         assert!(bystander.read_line().contains("pong"), "{shown}: others are served");
     }
-    let counted = harness.client("a").call("stats", json!({}));
-    assert_eq!(counted["result"]["requests"].as_u64().unwrap_or(0), 0, "nothing ran: {counted}");
+    let overview = harness.handle.status().overview;
+    assert_eq!((overview.answered, overview.recent.len()), (0, 0), "nothing ran");
 }
 
 /// MEMORY_LEAK_001: a message that drips in and never ends.
@@ -214,6 +213,40 @@ fn a_message_that_drips_in() {
     }
     let said = String::from_utf8_lossy(&peer.read_to_the_end()).into_owned();
     assert!(said.contains("20 reads in a row") && said.contains("compat_small_reads"), "{said}");
+}
+
+/// MEMORY_LEAK_001: what stands between messages is not kept, however much of it comes.
+#[test]
+fn space_without_end() {
+    let mut interpreter = Interpreter::new(Bounds { bytes: 1 << 20, small_reads: 10 });
+    for _ in 0..1_000 {
+        interpreter.feed(&[b' '; 10_000]);
+        assert_eq!(interpreter.next_request(), Ok(None));
+        assert_eq!(interpreter.held(), 0);
+    }
+    interpreter.feed(b" {\"type\"");
+    assert_eq!(interpreter.next_request(), Ok(None));
+    interpreter.feed(b": \"ping\"}");
+    assert!(interpreter.next_request().expect("sound").is_some());
+}
+
+/// What runs is watched at the same level as it was judged at.
+#[test]
+fn what_runs_is_guarded_too() {
+    let harness = Harness::start(|settings| {
+        settings.compat_port = Some(0);
+        settings.guard_level = Level::Trusted;
+    });
+    let mut peer = connect(&harness);
+    peer.send_raw(b"{\"type\": \"execute_code\", \"params\": {\"code\": \"1\"}}\n");
+    let (_, unproven) = harness.take();
+    let mut native = harness.client("a");
+    native.request("script.run", json!({"code": "1"}));
+    let (_, proven) = harness.take();
+    assert_eq!(
+        (harness.handle.guard_of(&unproven), harness.handle.guard_of(&proven)),
+        (Level::Guarded, Level::Trusted)
+    );
 }
 
 /// The listener is at `guarded` or stricter, whatever the level is.

@@ -24,17 +24,13 @@ pub enum Failure {
 impl Failure {
     /// The same where a resource was read, which has no arguments to say it in.
     pub fn of_resource(&self) -> String {
-        match self {
-            Failure::Blender(error) => match &**error {
-                Error::SeveralServers { running, .. } => format!(
-                    "Several Blenders run:\n{}\nA resource cannot say which one is meant. Call the tool `scene` or `object` \
-                     with the pid, port or file name of one as `instance`.",
-                    list(running)
-                ),
-                _ => self.to_string(),
-            },
-            _ => self.to_string(),
-        }
+        let Failure::Blender(error) = self else { return self.to_string() };
+        let Error::SeveralServers { running, .. } = &**error else { return self.to_string() };
+        format!(
+            "Several Blenders run:\n{}\nA resource cannot say which one is meant. Call the tool `scene` or `object` with the \
+             pid, port or file name of one as `instance`.",
+            list(running)
+        )
     }
 }
 

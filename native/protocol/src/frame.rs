@@ -6,6 +6,7 @@
 use thiserror::Error;
 
 use crate::limits::{BLOB_BYTES, HEADER_BYTES, JSON_BYTES, UNAUTHENTICATED_JSON_BYTES};
+use crate::received::Received;
 
 /// One message: its JSON text, not yet read, and the bytes that it points into.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -62,16 +63,13 @@ pub enum FrameError {
 #[derive(Debug)]
 pub struct Decoder {
     limits: FrameLimits,
-    /// What has arrived; `start` bytes of it are consumed. It grows with what arrives, never with
-    /// what a header declares.
-    buffer: Vec<u8>,
-    start: usize,
+    received: Received,
 }
 
 impl Decoder {
     /// A decoder for a stream at its beginning.
     pub fn new(limits: FrameLimits) -> Decoder {
-        Decoder { limits, buffer: Vec::new(), start: 0 }
+        Decoder { limits, received: Received::default() }
     }
 
     /// Apply other limits from the next frame on.
@@ -81,21 +79,17 @@ impl Decoder {
 
     /// Add bytes that have arrived.
     pub fn feed(&mut self, bytes: &[u8]) {
-        if self.start > 0 {
-            self.buffer.drain(..self.start);
-            self.start = 0;
-        }
-        self.buffer.extend_from_slice(bytes);
+        self.received.feed(bytes);
     }
 
     /// The first byte of the next frame, if it has arrived.
     pub fn first_byte(&self) -> Option<u8> {
-        self.buffer.get(self.start).copied()
+        self.received.waiting().first().copied()
     }
 
     /// Whether a part of a frame has arrived, and the rest has not.
     pub fn in_mid_frame(&self) -> bool {
-        self.start < self.buffer.len()
+        !self.received.waiting().is_empty()
     }
 
     /// The next whole frame, `None` when more bytes are needed.
@@ -104,8 +98,7 @@ impl Decoder {
     /// As soon as a header declares too much, before anything is kept for it. The decoder is of no
     /// use afterwards.
     pub fn next_frame(&mut self) -> Result<Option<Frame>, FrameError> {
-        let waiting = &self.buffer[self.start..];
-        let Some((header, body)) = waiting.split_first_chunk::<HEADER_BYTES>() else {
+        let Some((header, body)) = self.received.waiting().split_first_chunk::<HEADER_BYTES>() else {
             return Ok(None);
         };
         let (json, blob) = read_header(header, self.limits)?;
@@ -113,21 +106,8 @@ impl Decoder {
             return Ok(None);
         }
         let frame = Frame { json: body[..json].to_vec(), blob: body[json..json + blob].to_vec() };
-        self.consume(HEADER_BYTES + json + blob);
+        self.received.consume(HEADER_BYTES + json + blob);
         Ok(Some(frame))
-    }
-
-    fn consume(&mut self, count: usize) {
-        self.start += count;
-        if self.start == self.buffer.len() {
-            self.start = 0;
-            // A connection that once carried a large frame does not keep its memory.
-            if self.buffer.capacity() > 1 << 20 {
-                self.buffer = Vec::new();
-            } else {
-                self.buffer.clear();
-            }
-        }
     }
 }
 
@@ -218,14 +198,6 @@ mod tests {
             let (frames, error) = decode(&stream, &[], FrameLimits::UNAUTHENTICATED);
             assert_eq!((frames.len(), error), (0, expected), "{stream:?}");
         }
-    }
-
-    #[test]
-    fn a_large_frame_leaves_no_memory_behind() {
-        let mut decoder = Decoder::new(FrameLimits::AUTHENTICATED);
-        decoder.feed(&encode(b"{}", &vec![7; 4 << 20]).expect("within limits"));
-        assert_eq!(decoder.next_frame().expect("sound").expect("whole").blob.len(), 4 << 20);
-        assert_eq!(decoder.buffer.capacity(), 0);
     }
 
     #[test]

@@ -29,4 +29,5 @@ pub mod log;
 pub mod method;
 pub mod methods;
 pub mod notification;
+pub mod received;
 pub mod value;

@@ -1,10 +1,8 @@
 //! `spindle doctor`: why a connection does not work, and what to do.
 //!
 //! - [`instances`]: the runtime folder, and each server that has left its file there;
-//! - [`surroundings`]: running Blenders, what is installed, and who has the well-known ports;
-//! - [`dialect`]: how whoever listens on a port speaks.
+//! - [`surroundings`]: running Blenders, what is installed, and who has the well-known ports.
 
-mod dialect;
 mod instances;
 mod surroundings;
 

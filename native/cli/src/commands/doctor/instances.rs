@@ -16,8 +16,7 @@ use spindle_protocol::methods::Nothing;
 use spindle_protocol::methods::control::{Health, HealthReport, State};
 
 use super::Check;
-use super::dialect::{Dialect, recognise};
-use crate::peer::Peer;
+use crate::peer::{Peer, identify};
 use crate::processes::lives;
 use crate::text;
 
@@ -55,7 +54,7 @@ pub fn folder(folder: &Path) -> Check {
 fn access(folder: &Path) -> String {
     let shown = folder.display();
     format!(
-        "make it yours alone: chmod 700 {shown}; if it belongs to somebody else, set SPINDLE_RUNTIME_DIR, for \
+        "make it yours alone: chmod 700 {shown}; if it belongs to somebody else, set Peer::Spindle_RUNTIME_DIR, for \
              Blender and its clients alike, to a folder of yours"
     )
 }
@@ -188,29 +187,27 @@ fn major(version: &str) -> Vec<&str> {
 
 fn unreachable(name: &str, instance: &Instance, error: &Error) -> (Check, bool) {
     let (pid, port) = (instance.pid, instance.port);
-    let dialect = match error {
-        Error::WrongServer { .. } | Error::BadToken { .. } | Error::VersionMismatch { .. } => SPINDLE,
-        Error::Server(_) | Error::Malformed { .. } => SPINDLE,
-        _ => recognise(port),
+    let peer = match error {
+        Error::WrongServer { .. } | Error::BadToken { .. } | Error::VersionMismatch { .. } => Peer::Spindle,
+        Error::Server(_) | Error::Malformed { .. } => Peer::Spindle,
+        _ => identify(port),
     };
-    let (finding, text, remedy) = match &dialect {
-        &SPINDLE => refusal(instance, error),
-        dialect if lives(pid) == Some(false) => {
-            let text = format!("left behind by a Blender that was killed; on the port is now {}", dialect.describe());
+    let (finding, text, remedy) = match &peer {
+        Peer::Spindle => refusal(instance, error),
+        peer if lives(pid) == Some(false) => {
+            let text = format!("left behind by a Blender that was killed; on the port is now {}", peer.describe());
             ("stale", text, STALE.to_owned())
         }
-        dialect => stranger(pid, dialect),
+        peer => stranger(pid, peer),
     };
     let check = Check::problem(name, finding, format!("pid {pid}, port {port}: {text}"), remedy);
-    (Check { dialect: Some(dialect.facts().word), ..check }, dialect == SPINDLE)
+    (Check { dialect: Some(peer.facts().word), ..check }, peer == Peer::Spindle)
 }
 
 /// Of a problem: the stable word, what it is, and what to do.
 type Diagnosis = (&'static str, String, String);
 
 const STALE: &str = "`spindle ls` deletes the file";
-
-const SPINDLE: Dialect = Dialect::Plain(Peer::Spindle);
 
 /// A Spindle is there, and does not serve this client.
 fn refusal(instance: &Instance, error: &Error) -> Diagnosis {
@@ -237,23 +234,23 @@ fn refusal(instance: &Instance, error: &Error) -> Diagnosis {
 }
 
 /// The process lives, and on its port is no Spindle.
-fn stranger(pid: u32, dialect: &Dialect) -> Diagnosis {
-    match dialect {
-        Dialect::Plain(Peer::Nobody) => (
+fn stranger(pid: u32, peer: &Peer) -> Diagnosis {
+    match peer {
+        Peer::Nobody => (
             "refused",
             "the process lives, and nobody listens".to_owned(),
             "press Start Spindle in that Blender; if the process is no Blender, its number was used again, and the \
              file can be deleted"
                 .to_owned(),
         ),
-        Dialect::Plain(Peer::Silent) => (
+        Peer::Silent => (
             "silent",
             "it takes connections and says nothing: it is not Spindle, or its process stands still".to_owned(),
             format!("if the process is suspended, `kill -CONT {pid}`; else end it, and `spindle start`"),
         ),
-        dialect => (
+        peer => (
             "foreign_server",
-            format!("on its port is now {}", dialect.describe()),
+            format!("on its port is now {}", peer.describe()),
             "press Stop Spindle and Start Spindle in that Blender: it finds a free port by itself".to_owned(),
         ),
     }

@@ -9,9 +9,8 @@ use std::time::{Duration, Instant};
 use serde::Deserialize;
 
 use super::Check;
-use super::dialect::{Dialect, recognise};
 use crate::blenders::{self, Installed};
-use crate::peer::Peer;
+use crate::peer::{Peer, identify};
 use crate::processes::{Process, all, listener};
 
 /// Spindle's usual port, and the one that other add-ons for Blender share.
@@ -51,7 +50,7 @@ pub fn blenders(works: bool) -> Check {
             let text = format!("pid {}, and no server of it answers", pids(own));
             let remedy = "press Start Spindle in the sidebar of its 3D viewport; if there is no such button, the \
                           extension is missing. A Blender in a container or a sandbox, and one with another \
-                          SPINDLE_RUNTIME_DIR or XDG_RUNTIME_DIR, does not share the runtime folder";
+                          Peer::Spindle_RUNTIME_DIR or XDG_RUNTIME_DIR, does not share the runtime folder";
             Check::problem(name, "without_server", text, remedy)
         }
     }
@@ -139,7 +138,7 @@ fn question() -> String {
     format!(
         "import bpy, json; names = [n.split('.')[-1] for n in bpy.context.preferences.addons.keys()]; print('{MARK}' + \
          json.dumps({{'blender': bpy.app.version_string, 'enabled': 'spindle' in names, 'works': \
-         hasattr(bpy.types, 'SPINDLE_OT_start')}}))"
+         hasattr(bpy.types, 'Peer::Spindle_OT_start')}}))"
     )
 }
 
@@ -181,7 +180,7 @@ fn port(port: u16, ours: &[u16]) -> Check {
     if ours.contains(&port) {
         return Check::ok(name, "ours", "a Spindle of yours".to_owned());
     }
-    let dialect = recognise(port);
+    let peer = identify(port);
     let who = match listener(port) {
         Some(found) => match found.process {
             Some(Process { pid, name, .. }) => format!(" (pid {pid}, {name})"),
@@ -189,16 +188,16 @@ fn port(port: u16, ours: &[u16]) -> Check {
         },
         None => String::new(),
     };
-    let facts = dialect.facts();
-    let (finding, more) = match &dialect {
-        Dialect::Plain(Peer::Nobody) => return Check::ok(name, "free", "free".to_owned()),
-        Dialect::Plain(Peer::Spindle) => {
+    let facts = peer.facts();
+    let (finding, more) = match &peer {
+        Peer::Nobody => return Check::ok(name, "free", "free".to_owned()),
+        Peer::Spindle => {
             ("spindle", "it is not in the runtime folder, so it is somebody else's, or has another folder")
         }
-        Dialect::Compatibility(_) => ("compatibility", facts.evidence),
+        Peer::Compatibility(_) => ("compatibility", facts.evidence),
         _ => ("taken", facts.evidence),
     };
-    let text = format!("{}{who}; {more}", dialect.describe());
+    let text = format!("{}{who}; {more}", peer.describe());
     let check = Check { dialect: Some(facts.word), ..Check::ok(name, finding, text) };
     match facts.remedy {
         Some(_) if port == PORTS[0] => {
