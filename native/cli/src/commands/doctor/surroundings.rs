@@ -138,7 +138,7 @@ fn question() -> String {
     format!(
         "import bpy, json; names = [n.split('.')[-1] for n in bpy.context.preferences.addons.keys()]; print('{MARK}' + \
          json.dumps({{'blender': bpy.app.version_string, 'enabled': 'spindle' in names, 'works': \
-         hasattr(bpy.types, 'Peer::Spindle_OT_start')}}))"
+         hasattr(bpy.types, 'SPINDLE_OT_start')}}))"
     )
 }
 
