@@ -23,10 +23,11 @@ Command = Callable[..., Any]
 class Undo(Protocol):
     """What the dispatcher tells the keeper of undo steps."""
 
+    def begin_round(self) -> bool: ...
     def before(self, request: Request) -> None: ...
     def after(self, request: Request, turn: Turn) -> str | None: ...
-    def flush(self) -> None: ...
-    def step(self, is_connected: Callable[[int], bool]) -> None: ...
+    def may_go_on(self) -> bool: ...
+    def end_round(self, is_connected: Callable[[int], bool]) -> None: ...
 
 
 @dataclass
@@ -84,10 +85,12 @@ class Dispatcher:
         that has just been answered asks again sooner than Blender comes round. `first_wait` is for a caller
         with nothing else to do.
         """
+        if not self._undo.begin_round():
+            return False
         end = time.monotonic() + budget
         served = self._resume_all()
         wait = first_wait
-        while (server := self._server) is not None:
+        while (server := self._server) is not None and self._undo.may_go_on():
             request = server.take(wait)
             if request is None:
                 break
@@ -100,8 +103,7 @@ class Dispatcher:
                 break
             wait = min(linger, left)
         if self._server is not None:
-            self._undo.flush()
-            self._undo.step(self._server.is_connected)
+            self._undo.end_round(self._server.is_connected)
         return served
 
     def has_suspended(self) -> bool:

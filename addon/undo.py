@@ -15,6 +15,7 @@ from typing import Any
 import bpy
 from bpy.app.handlers import persistent
 
+from . import rounds
 from .context import window_context
 from .errors import CommandError
 from .native import Request
@@ -64,18 +65,41 @@ class UndoKeeper:
         handlers = bpy.app.handlers.depsgraph_update_post
         if _on_depsgraph_update not in handlers:
             handlers.append(_on_depsgraph_update)
+        rounds.install()
 
     def uninstall(self) -> None:
         """The opposite of `install`."""
         handlers = bpy.app.handlers.depsgraph_update_post
         if _on_depsgraph_update in handlers:
             handlers.remove(_on_depsgraph_update)
+        rounds.uninstall()
 
     def begin_history(self) -> None:
         """Without a window nobody pushes the step that the first undo goes back to."""
         with window_context():
             if bpy.app.background and not bpy.ops.ed.undo.poll():
                 bpy.ops.ed.undo_push(message="Original")
+
+    def begin_round(self) -> bool:
+        """Blender has come round; returns whether requests may be served."""
+        if not rounds.begin():
+            return False
+        # What a request changed after it had saved.
+        self.flush()
+        return True
+
+    def may_go_on(self) -> bool:
+        """Whether another request may be served in this round."""
+        return rounds.is_settled()
+
+    def end_round(self, is_connected: Callable[[int], bool]) -> None:
+        """Push the step of this round's changes. End a group whose time is over, or whose client is gone."""
+        if rounds.is_settled():
+            self.flush()
+            group = self._group
+            if group is not None and (time.monotonic() >= group.ends or not is_connected(group.session)):
+                self.end_group()
+        rounds.end()
 
     def before(self, request: Request) -> None:
         """A request is about to run."""
@@ -120,12 +144,6 @@ class UndoKeeper:
     def forget(self) -> None:
         """Another file is open: there is nothing to push, and no group."""
         self._step = self._group = None
-
-    def step(self, is_connected: Callable[[int], bool]) -> None:
-        """End a group whose time is over, or whose client is gone."""
-        group = self._group
-        if group is not None and (time.monotonic() >= group.ends or not is_connected(group.session)):
-            self.end_group()
 
     def begin_group(self, session: int, client: str, label: str, timeout: float) -> Group:
         """Hold this session's changes in one step from now on."""

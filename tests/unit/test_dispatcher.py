@@ -72,6 +72,14 @@ class Undo:
 
     def __init__(self) -> None:
         self.told: list[int] = []
+        self.unsettled = 0
+
+    def begin_round(self) -> bool:
+        self.unsettled = max(self.unsettled - 1, 0)
+        return self.unsettled == 0
+
+    def may_go_on(self) -> bool:
+        return self.unsettled == 0
 
     def before(self, request: Request) -> None: ...
 
@@ -79,9 +87,7 @@ class Undo:
         self.told.append(request.ticket)
         return "step" if request.effect == "write" else None
 
-    def flush(self) -> None: ...
-
-    def step(self, is_connected: Callable[[int], bool]) -> None: ...
+    def end_round(self, is_connected: Callable[[int], bool]) -> None: ...
 
 
 def busy() -> None:
@@ -158,6 +164,18 @@ def test_writes_are_refused_at_an_unsafe_moment_and_reads_are_not() -> None:
     server = Server(Request(1, "a.b", "write"), Request(2, "a.b", "read"))
     dispatcher(server, returns, busy)[0].step(0, 1)
     assert server.answers == [(1, "busy", False), (2, "ok", {})]
+
+
+def test_nothing_more_is_served_while_blender_loads_or_saves() -> None:
+    def command(turn: Any, **params: Any) -> dict[str, Any]:
+        undo.unsettled = 2
+        return {}
+
+    server = Server(Request(1, "a.b"), Request(2, "a.b"))
+    made, undo = dispatcher(server, command)
+    for answered in (1, 1, 2):
+        made.step(0, 1)
+        assert len(server.answers) == answered
 
 
 def spanning(log: list[str]) -> Callable[..., Any]:

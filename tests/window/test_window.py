@@ -95,6 +95,20 @@ def test_a_change_that_no_undo_step_holds_yet_is_unsaved(blender, tmp_path):
         assert client.call("scene.get")["dirty"] is True
 
 
+SAVE_AND_CHANGE = "bpy.ops.wm.save_mainfile()\nbpy.data.objects['Cube'].location.x += 1"
+
+
+@pytest.mark.guard_level("trusted")
+def test_what_changes_right_after_a_save_is_unsaved(blender, tmp_path):
+    """Blender takes the file for saved only as its loop comes round, and would lose it without a question."""
+    with blender.connect() as client:
+        client.call("file.save", {"path": str(tmp_path / "saved.blend")})
+        client.run(SAVE_AND_CHANGE, label="After")
+        time.sleep(0.1)
+        assert client.run("bpy.data.is_dirty").value is True
+        assert blender.undo_history()[-1] == "Spindle: test: After"
+
+
 def test_load_a_file_and_go_on(blender, tmp_path):
     path = str(tmp_path / "scene.blend")
     with blender.connect() as client:

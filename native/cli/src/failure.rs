@@ -5,7 +5,7 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use serde_json::{Value, json};
-use spindle_client::Error;
+use spindle_client::{Error, Fate};
 
 use crate::findings;
 use crate::output::Output;
@@ -142,7 +142,8 @@ fn advice(error: &Error) -> Option<&'static str> {
             Some("`spindle health` tells what Blender does; --timeout gives it longer")
         }
         Error::NoServer { wanted: None, .. } => Some("`spindle start` starts one; `spindle doctor` finds out more"),
-        Error::Interrupted { sent } => sent.then_some("`spindle health` tells whether Blender is still at it"),
+        Error::Interrupted { fate: Fate::Unknown } => Some("`spindle health` tells whether Blender is still at it"),
+        Error::Interrupted { .. } => None,
         error if error.is_connection_problem() => Some("`spindle doctor` finds out why"),
         _ => None,
     }

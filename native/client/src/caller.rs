@@ -13,6 +13,7 @@ use crate::breaker::{Breaker, Permit, Refusal};
 use crate::connection::Reply;
 use crate::error::Error;
 use crate::event::{Event, Teller};
+use crate::fate::Fate;
 use crate::metrics::Metrics;
 use crate::pool::Pool;
 use crate::request::{Options, SHORTEST};
@@ -119,7 +120,8 @@ impl Caller {
             }
             thread::sleep(left.min(STEP));
             if self.pool.is_interrupted() {
-                return Err(Error::Interrupted { sent: course.lost.is_some() });
+                let fate = if course.lost.is_some() { Fate::Unknown } else { Fate::NotSent };
+                return Err(Error::Interrupted { fate });
             }
         }
     }

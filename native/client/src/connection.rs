@@ -19,6 +19,7 @@ use spindle_protocol::notification::{Output, ProgressOf};
 
 use crate::discovery::Server;
 use crate::error::{Error, excerpt};
+use crate::fate::Fate;
 use crate::handshake::{HELLO_ID, shake_hands};
 use crate::request::{self, Listener, Notice, Options};
 use crate::wire::{Halt, Settings, Wire};
@@ -222,7 +223,7 @@ impl Connection {
     ///
     /// # Errors
     /// [`Error::Server`] when the server's answer is an error. `TimedOut`, `Disconnected` and
-    /// `Interrupted` with `sent: true`: the request may have run. `Malformed`: what came is no reply.
+    /// `Interrupted` with [`Fate::Unknown`]: the request may have run. `Malformed`: what came is no reply.
     pub fn wait(&mut self, ticket: Ticket) -> Result<Reply, Error> {
         match self.receive_for(&ticket, ticket.until) {
             Ok(outcome) => outcome,
@@ -321,8 +322,10 @@ impl Connection {
 
     /// Give up a wait: what the caller is told, and what becomes of the request.
     fn leave(&mut self, halt: Halt, ticket: &Ticket) -> Error {
-        if matches!(halt, Halt::Interrupted) && self.farewell(ticket) {
-            return Error::Interrupted { sent: true };
+        if matches!(halt, Halt::Interrupted)
+            && let Some(answer) = self.farewell(ticket)
+        {
+            return Error::Interrupted { fate: Fate::Answered(Box::new(answer)) };
         }
         self.in_flight.insert(ticket.id, Slot::Abandoned);
         match halt {
@@ -331,14 +334,14 @@ impl Connection {
         }
     }
 
-    /// Cancel a request whose caller was interrupted, and see whether it is answered soon. A second
-    /// interrupt ends this wait too.
-    fn farewell(&mut self, ticket: &Ticket) -> bool {
+    /// Cancel a request whose caller was interrupted; its answer, if it comes soon. A second interrupt
+    /// ends this wait too.
+    fn farewell(&mut self, ticket: &Ticket) -> Option<Result<Reply, Error>> {
         let until = Instant::now() + self.farewell;
-        let Ok(params) = request::to_raw(&CancelParams { id: ticket.id() }) else { return false };
-        let Ok(cancel) = self.send(Cancel::NAME, &params, &[], &Options::within(self.farewell)) else { return false };
+        let params = request::to_raw(&CancelParams { id: ticket.id() }).ok()?;
+        let cancel = self.send(Cancel::NAME, &params, &[], &Options::within(self.farewell)).ok()?;
         self.in_flight.insert(cancel.id, Slot::Abandoned);
-        self.receive_for(ticket, until).is_ok()
+        self.receive_for(ticket, until).ok()
     }
 
     /// End the connection, and say why.
@@ -352,7 +355,10 @@ fn describe(halt: Halt, ticket: &Ticket, sent: bool) -> Error {
     let method = &ticket.method;
     let moment = if sent { "answered" } else { "sent" };
     let what = match halt {
-        Halt::Interrupted => return Error::Interrupted { sent },
+        Halt::Interrupted => {
+            let fate = if sent { Fate::Unknown } else { Fate::NotSent };
+            return Error::Interrupted { fate };
+        }
         Halt::NoFrame(error, shown) => return Error::Malformed { reason: error.to_string(), shown },
         Halt::Deadline => format!("{method} was not {moment} within {} s", ticket.patience.as_secs_f64()),
         Halt::Stalled => format!("{method} was being {moment}, and no byte moved for too long"),

@@ -13,6 +13,7 @@ use spindle_protocol::methods::script::{RunResult, Status};
 use thiserror::Error;
 
 use crate::discovery::{Ignored, Server};
+use crate::fate::Fate;
 
 /// Why a connection could not be made.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -180,10 +181,10 @@ pub enum Error {
         shown: String,
     },
     /// The caller's interrupt (Ctrl-C) ended the wait.
-    #[error("interrupted; {}", outcome(*sent))]
+    #[error("interrupted; {fate}")]
     Interrupted {
-        /// Whether the whole request had been sent, so that it may have run.
-        sent: bool,
+        /// What became of the request.
+        fate: Fate,
     },
     /// The server's answer is an error.
     #[error("{}", .0.message)]
@@ -252,10 +253,10 @@ impl Error {
         match self {
             Error::Server(error) => error.data.started,
             Error::ScriptFailed(_) => Started::Yes,
-            Error::TimedOut { sent: true, .. }
-            | Error::Disconnected { sent: true, .. }
-            | Error::Interrupted { sent: true }
-            | Error::Malformed { .. } => Started::Unknown,
+            Error::Interrupted { fate } => fate.started(),
+            Error::TimedOut { sent: true, .. } | Error::Disconnected { sent: true, .. } | Error::Malformed { .. } => {
+                Started::Unknown
+            }
             _ => Started::No,
         }
     }
@@ -290,6 +291,7 @@ impl Error {
     pub fn details(&self) -> Map<String, Value> {
         let details = match self {
             Error::Server(error) => return error.data.details.clone(),
+            Error::Interrupted { fate } => return fate.details(),
             Error::NoServer { running, .. } | Error::SeveralServers { running, .. } => json!({"servers": running}),
             Error::Connect { port, .. }
             | Error::NotSpindle { port, .. }

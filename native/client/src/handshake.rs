@@ -14,6 +14,7 @@ use spindle_protocol::json::Object;
 use spindle_protocol::limits::{NONCE_BYTES, PROTOCOL_VERSIONS};
 
 use crate::error::{Error, excerpt};
+use crate::fate::Fate;
 use crate::request;
 use crate::wire::{Halt, Settings, Wire};
 
@@ -130,7 +131,7 @@ fn broken_off(halt: Halt) -> Error {
         Halt::Deadline | Halt::Stalled => {
             Error::TimedOut { what: "the server did not answer hello in time".to_owned(), sent: false }
         }
-        Halt::Interrupted => Error::Interrupted { sent: false },
+        Halt::Interrupted => Error::Interrupted { fate: Fate::NotSent },
         Halt::Closed => Error::Disconnected { what: "before the server had introduced itself".to_owned(), sent: false },
         Halt::Broken(error) => Error::Disconnected { what: format!("during hello: {error}"), sent: false },
         Halt::NoFrame(error, shown) => Error::Malformed { reason: error.to_string(), shown },

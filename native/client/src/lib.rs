@@ -6,7 +6,8 @@
 //! one thread, with many requests in flight.
 //!
 //! In the order data flows; each module uses only those above it:
-//! - [`error`]: the closed list of what can go wrong, and whether anything ran;
+//! - [`error`]: the closed list of what can go wrong, and whether anything ran; with it [`fate`]: what
+//!   became of a request whose caller was interrupted;
 //! - [`request`]: what a caller may choose for one request, and how it is written;
 //! - `wire`: a socket that carries frames, with deadlines;
 //! - `handshake`: greeting, hello and the mutual proof;
@@ -51,6 +52,7 @@ pub mod connection;
 pub mod discovery;
 pub mod error;
 pub mod event;
+pub mod fate;
 mod handshake;
 mod line;
 pub mod log;
@@ -72,6 +74,7 @@ pub use connection::{Connection, Reply, Ticket};
 pub use discovery::{Selector, Server, find};
 pub use error::Error;
 pub use event::{Event, Observer};
+pub use fate::Fate;
 pub use pool::Taken;
 pub use request::{Listener, Notice, Options};
 pub use settings::ClientSettings;

@@ -11,6 +11,7 @@ use spindle_protocol::methods::control::Ping;
 use crate::connection::Connection;
 use crate::error::Error;
 use crate::event::{Event, Teller};
+use crate::fate::Fate;
 use crate::line::{Closed, Joined, Line, Numbers, Place};
 use crate::metrics::Metrics;
 use crate::request::{Options, SHORTEST};
@@ -103,7 +104,7 @@ impl Pool {
             }
             match turn.wait(left.min(STEP)) {
                 Ok(Some(place)) => return Ok(place),
-                Ok(None) if self.is_interrupted() => return Err(Error::Interrupted { sent: false }),
+                Ok(None) if self.is_interrupted() => return Err(Error::Interrupted { fate: Fate::NotSent }),
                 Ok(None) => {}
                 Err(Closed) => return Err(Error::ShutDown),
             }
@@ -131,7 +132,7 @@ impl Pool {
         let within = within.saturating_sub(self.settings.grace).max(SHORTEST);
         match idle.connection.call_typed::<Ping>(&Nothing {}, &[], &Options::within(within)) {
             Ok(_) => Ok(None),
-            Err(Error::Interrupted { .. }) => Err(Error::Interrupted { sent: false }),
+            Err(Error::Interrupted { .. }) => Err(Error::Interrupted { fate: Fate::NotSent }),
             Err(_) => Ok(Some("it did not answer a ping")),
         }
     }

@@ -13,6 +13,7 @@ use spindle_protocol::frame::{Decoder, Frame, FrameError, FrameLimits};
 use spindle_protocol::limits::{DEADLINE_MS, HEADER_BYTES, HELLO_DEADLINE};
 
 use crate::error::{ConnectFailure, Error, excerpt};
+use crate::fate::Fate;
 
 /// How often a wait looks up.
 pub(crate) const STEP: Duration = Duration::from_millis(50);
@@ -145,7 +146,7 @@ impl Wire {
     pub fn connect(port: u16, settings: &Settings, until: Instant) -> Result<Wire, Error> {
         Wire::open(port, settings, until).map_err(|halt| {
             let failure = match halt {
-                Halt::Interrupted => return Error::Interrupted { sent: false },
+                Halt::Interrupted => return Error::Interrupted { fate: Fate::NotSent },
                 Halt::Broken(error) if error.kind() == ErrorKind::ConnectionRefused => ConnectFailure::Refused,
                 Halt::Broken(error) => ConnectFailure::Other(error.to_string()),
                 Halt::Closed => ConnectFailure::Other("it closed at once".to_owned()),

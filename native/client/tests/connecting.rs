@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use common::{Peer, hasty, instance, open, serve};
 use serde_json::json;
 use spindle_client::error::ConnectFailure;
-use spindle_client::{Connection, Error, Settings};
+use spindle_client::{Connection, Error, Fate, Settings};
 use spindle_protocol::error::{Kind, WireError};
 
 /// What opening a connection to this server gives, and that it takes no longer than it may.
@@ -69,7 +69,7 @@ fn an_interrupt_while_connecting() {
     let settings = Settings { connect: Duration::from_secs(20), interrupt: Some(interrupt), ..hasty() };
     let start = Instant::now();
     let error = Connection::open(&server, &settings).expect_err("interrupted");
-    assert!(matches!(error, Error::Interrupted { sent: false }), "{error}");
+    assert!(matches!(error, Error::Interrupted { fate: Fate::NotSent }), "{error}");
     assert!(start.elapsed() < Duration::from_secs(1), "{:?}", start.elapsed());
 }
 

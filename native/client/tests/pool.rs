@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use common::{Peer, serve_known};
 use serde_json::{Value, json};
 use spindle_client::settings::Choices;
-use spindle_client::{Alert, Client, ClientSettings, Error, Options};
+use spindle_client::{Alert, Client, ClientSettings, Error, Fate, Options};
 use spindle_protocol::error::Started;
 use spindle_protocol::instance::Instance;
 use spindle_protocol::methods::Nothing;
@@ -133,7 +133,7 @@ fn an_interrupt_ends_a_wait_for_the_pool() {
         let start = Instant::now();
         pressed.store(true, Ordering::Relaxed);
         let error = waiter.join().expect("no panic").expect_err("interrupted");
-        assert!(matches!(error, Error::Interrupted { sent: false }), "{error}");
+        assert!(matches!(error, Error::Interrupted { fate: Fate::NotSent }), "{error}");
         assert!(start.elapsed() < 1000 * MS, "{:?}", start.elapsed());
     });
     drop(held);

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use common::{Peer, hasty, open, serve_known};
 use serde_json::value::{RawValue, to_raw_value};
 use serde_json::{Value, json};
-use spindle_client::{Connection, Error, Listener, Options, Reply, Settings};
+use spindle_client::{Connection, Error, Fate, Listener, Options, Reply, Settings};
 use spindle_protocol::error::{Kind, Started, WireError};
 use spindle_protocol::frame::encode;
 use spindle_protocol::limits::BLOB_BYTES;
@@ -292,7 +292,7 @@ fn an_interrupt_cancels() {
         let Some((cancel, _)) = peer.next() else { return };
         assert_eq!((cancel.method.as_str(), cancel.params.get()), ("cancel", &*format!(r#"{{"id":{}}}"#, work.id)));
         peer.answer(&cancel, json!({"outcome": "interrupting"}));
-        peer.answer(&work, json!({"status": "cancelled"}));
+        peer.answer(&work, stopped());
         while let Some((request, _)) = peer.next() {
             peer.answer(&request, json!({"pong": true}));
         }
@@ -300,7 +300,8 @@ fn an_interrupt_cancels() {
     let (mut connection, asked) = interrupted_once(&server);
     let start = Instant::now();
     let error = connection.call("script.run", &params(json!({})), &[], &Options::default()).expect_err("interrupted");
-    assert!(matches!(error, Error::Interrupted { sent: true }), "{error}");
+    assert_eq!(error.to_string(), "interrupted; the script was stopped");
+    assert_eq!((error.started(), error.details()["result"]["exception"]["line"].as_i64()), (Started::Yes, Some(3)));
     assert!(start.elapsed() < Duration::from_secs(1) && asked.load(Ordering::Relaxed) >= 1);
     connection.call_typed::<Ping>(&Nothing {}, &[], &Options::default()).expect("goes on");
 }
@@ -312,7 +313,7 @@ fn an_interrupt_ends_the_wait_whatever_the_server_does() {
     let (mut connection, _) = interrupted_once(&server);
     let start = Instant::now();
     let error = connection.call("script.run", &params(json!({})), &[], &Options::default()).expect_err("interrupted");
-    assert!(matches!(error, Error::Interrupted { sent: true }), "{error}");
+    assert!(matches!(error, Error::Interrupted { fate: Fate::Unknown }), "{error}");
     let took = start.elapsed();
     assert!((Duration::from_secs(2)..Duration::from_millis(2700)).contains(&took), "{took:?}");
 }
@@ -330,8 +331,14 @@ fn a_second_interrupt_leaves() {
     asked.store(0, Ordering::Relaxed);
     let start = Instant::now();
     let error = connection.call("script.run", &params(json!({})), &[], &Options::default()).expect_err("interrupted");
-    assert!(matches!(error, Error::Interrupted { sent: true }), "{error}");
+    assert!(matches!(error, Error::Interrupted { fate: Fate::Unknown }), "{error}");
     assert!(start.elapsed() < Duration::from_secs(1), "{:?}", start.elapsed());
+}
+
+/// A script that was stopped.
+fn stopped() -> Value {
+    let exception = json!({"type": "KeyboardInterrupt", "message": "", "traceback": "…", "line": 3});
+    json!({"status": "cancelled", "stdout": "", "stderr": "", "exception": exception, "duration_ms": 1.0})
 }
 
 fn interrupted_once(server: &spindle_protocol::instance::Instance) -> (Connection, Arc<AtomicUsize>) {

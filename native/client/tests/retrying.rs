@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use common::{Peer, serve_known};
 use serde_json::json;
 use spindle_client::settings::Choices;
-use spindle_client::{Alert, BreakerState, Client, ClientSettings, Error, Options, Reply};
+use spindle_client::{Alert, BreakerState, Client, ClientSettings, Error, Fate, Options, Reply};
 use spindle_protocol::envelope::Request;
 use spindle_protocol::error::{Kind, Started, WireError};
 use support::{Diary, eventually, params, settings};
@@ -171,7 +171,7 @@ fn an_interrupt_ends_a_pause() {
     let client = Client::of(server, settings).expect("sound settings");
     let start = Instant::now();
     let error = call(&client, "script.run", Options::default()).expect_err("interrupted");
-    assert!(matches!(error, Error::Interrupted { sent: false }), "{error}");
+    assert!(matches!(error, Error::Interrupted { fate: Fate::NotSent }), "{error}");
     assert!(start.elapsed() < 2000 * MS, "{:?}", start.elapsed());
 }
 

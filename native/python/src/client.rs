@@ -88,6 +88,7 @@ impl Client {
     ///
     /// `listener(kind, …)` is told of `("output", stream, text)` and `("progress", done, total, message)`
     /// while the request runs; what it raises ends the wait. So does the canceller.
+    /// What became of the request is a note on what is raised then.
     #[pyo3(signature = (
         method, params, *, timeout=None, label=None, effect=None, detach=false, idempotency_key=None, max_age=None,
         listener=None, canceller=None
@@ -125,6 +126,9 @@ impl Client {
             })
         });
         if let Some(raised) = raised {
+            if let Err(Error::Interrupted { fate }) = &outcome {
+                raised.value(py).call_method1("add_note", (format!("Spindle: {fate}"),))?;
+            }
             return Err(raised);
         }
         let (result, blob, cached) = outcome.map_err(|error| raise(py, error))?;

@@ -42,9 +42,7 @@ pub fn run(caller: &Caller, asked: Run, options: Options, output: &mut Output) -
     let (ended, script) = (ended?, sent(params));
     let result = match ended {
         Ok((result, _)) => result,
-        Err(error) if error.findings().is_empty() => return Err(error.into()),
-        // A refusal is told with the lines that it is about.
-        Err(error) => return Err(Failure::Refused(error, Box::new(script))),
+        Err(error) => return Err(failed(error, script, output)?),
     };
     if output.json {
         output.json(&result)?;
@@ -52,6 +50,20 @@ pub fn run(caller: &Caller, asked: Run, options: Options, output: &mut Output) -
         show(&result, Some(&script), &shown, shows_value, output)?;
     }
     if result.status == Status::Ok { Ok(()) } else { Err(Failure::Told) }
+}
+
+/// A failure, with the script's lines that it is about.
+fn failed(error: Error, script: Script, output: &mut Output) -> io::Result<Failure> {
+    if !error.findings().is_empty() {
+        return Ok(Failure::Refused(error, Box::new(script)));
+    }
+    if !output.json
+        && let Error::Interrupted { fate } = &error
+        && let Some(exception) = fate.script().and_then(|result| result.exception)
+    {
+        output.styled_error_line(&traceback::describe(&exception, Some(&script)))?;
+    }
+    Ok(error.into())
 }
 
 /// What was sent, for people; a script without a file has the name that Blender gives it.

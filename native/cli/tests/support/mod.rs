@@ -148,8 +148,6 @@ impl Stage {
     fn run(&self, ticket: Ticket, params: &Value) -> Value {
         let code = params["code"].as_str().expect("a text");
         let fails = code == "fail";
-        let exception = json!({"type": "ValueError", "message": "no", "line": 1,
-                               "traceback": "Traceback (most recent call last):\n  File \"<spindle>\", line 1, in <module>\nValueError: no\n"});
         let goes_on = match code {
             "live" => {
                 self.handle.output(ticket, Stream::Stdout, "o");
@@ -172,8 +170,13 @@ impl Stage {
         };
         let finding = |rule: &str| json!({"rule": rule, "severity": "caution", "line": 1, "column": 1, "excerpt": code, "reason": "", "remedy": ""});
         let findings = if code == "cautious" { vec![finding("b.rule"), finding("a.rule")] } else { Vec::new() };
+        let exception = match status {
+            "raised" => raised("ValueError", "no"),
+            "cancelled" => raised("KeyboardInterrupt", ""),
+            _ => Value::Null,
+        };
         json!({"status": status, "stdout": "out\n", "stderr": "err\n", "value": params["args"],
-               "value_repr": params["args"].to_string(), "exception": if fails { exception } else { Value::Null },
+               "value_repr": params["args"].to_string(), "exception": exception,
                "duration_ms": 1.5, "findings": findings})
     }
 
@@ -191,6 +194,13 @@ impl Stage {
         }
         true
     }
+}
+
+/// What ended a script in its first line.
+fn raised(r#type: &str, message: &str) -> Value {
+    let traceback =
+        format!("Traceback (most recent call last):\n  File \"<spindle>\", line 1, in <module>\n{type}: {message}\n");
+    json!({"type": r#type, "message": message, "line": 1, "traceback": traceback})
 }
 
 /// Two pages; what was asked for is the second object's name.

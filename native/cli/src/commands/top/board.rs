@@ -52,7 +52,7 @@ fn rate(before: &Snapshot, now: &Snapshot) -> Option<u64> {
 #[cfg(test)]
 mod tests {
     use serde_json::json;
-    use spindle_client::Server;
+    use spindle_client::{Fate, Server};
 
     use super::*;
 
@@ -86,7 +86,7 @@ mod tests {
             (look("a", 3000, 30), vec![10]),
             (look("a", 3000, 40), vec![10]),
             (look("a", 2000, 50), vec![10]),
-            (Err(Error::Interrupted { sent: false }), vec![10]),
+            (Err(Error::Interrupted { fate: Fate::NotSent }), vec![10]),
             (look("b", 2000, 60), vec![10]),
             (look("b", 2500, 70), vec![20, 10]),
             (look("b", 3500, 7), vec![0, 20, 10]),

@@ -185,7 +185,7 @@ mod tests {
     use ratatui::Terminal;
     use ratatui::backend::TestBackend;
     use serde_json::{Value, json};
-    use spindle_client::{Error, Server};
+    use spindle_client::{Error, Fate, Server};
 
     use super::*;
 
@@ -368,7 +368,7 @@ q quit   p pause
     #[test]
     fn small_screens() {
         for (columns, lines) in [(0, 0), (1, 1), (5, 3), (20, 10), (79, 12), (12, 60), (500, 2)] {
-            for board in [board(Ok(busy())), board(Err(Error::Interrupted { sent: false }))] {
+            for board in [board(Ok(busy())), board(Err(Error::Interrupted { fate: Fate::NotSent }))] {
                 assert_eq!(
                     screen(&board, columns, lines).lines().count(),
                     usize::from(if columns > 0 { lines } else { 0 })
