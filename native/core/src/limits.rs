@@ -152,7 +152,7 @@ limits! {
     "Scripts" {
         /// Size of one script.
         max_script_bytes: Whole = 100_000 in 1..=262_144 "bytes",
-            "Checked in 5 ms at most, and longer than what people or agents write; data belongs in `args` or in the blob.";
+            "Checked in about 5 ms, and longer than what people or agents write; data belongs in `args` or in the blob.";
         /// How long the user has to decide about a script; then it is refused.
         ask_timeout_s: Seconds = 60.0 in 0.1..=3_600.0 "s",
             "Enough to read a page of Python, and a third of a script's usual deadline, so that it can still run.";

@@ -53,7 +53,7 @@ impl<'a> Walk<'a> {
             }
             if !self.stars.contains(&module) {
                 self.stars.push(module);
-                self.again = true;
+                self.guesses.disturb(&mut self.units);
             }
         }
     }
@@ -71,7 +71,7 @@ impl<'a> Walk<'a> {
                         Ok(place) if subject.each().len() == 1 => subject.item(&Value::Int(place)),
                         _ => element.clone(),
                     };
-                    let item = item.or(self.bag.get());
+                    let item = item.or(self.bagged());
                     self.pattern(inner, &item);
                 }
             }

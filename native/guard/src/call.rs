@@ -113,7 +113,7 @@ impl<'a> Walk<'a> {
                 Value::Data => {
                     self.escape_all(arguments, Value::Data, at);
                     self.keep(arguments);
-                    Value::Data.or(self.bag.get())
+                    Value::Data.or(self.bagged())
                 }
                 _ => {
                     self.escape_all(arguments, Value::Unknown, at);
@@ -173,6 +173,7 @@ impl<'a> Walk<'a> {
 
     fn call_function(&mut self, scope: usize, arguments: &Arguments<'a>) -> Value<'a> {
         let owner = self.scopes.scope(scope).parent.map(|owner| self.scopes.scope(owner).kind);
+        self.static_readers.note(&self.units);
         let method = owner == Some(ScopeKind::Class) && !self.statics.contains(&scope);
         self.pass(scope, arguments, usize::from(method));
         self.result_of(scope)
@@ -218,7 +219,7 @@ impl<'a> Walk<'a> {
     /// An object of a class of the script.
     fn make(&mut self, scope: usize, arguments: &Arguments<'a>) -> Value<'a> {
         if let Some(&binding) = self.scopes.scope(scope).names.get("__init__") {
-            let initializer = self.scopes.binding(binding).value.clone();
+            let initializer = self.bound(binding);
             for one in initializer.each() {
                 if let Value::Function(function) = one {
                     self.pass(*function, arguments, 1);
@@ -236,7 +237,7 @@ impl<'a> Walk<'a> {
     fn call_instance(&mut self, scope: usize, arguments: &Arguments<'a>, at: TextSize) -> Value<'a> {
         match self.scopes.scope(scope).names.get("__call__").copied() {
             Some(binding) => {
-                let function = self.scopes.binding(binding).value.clone();
+                let function = self.bound(binding);
                 self.invoke(&function, arguments, at)
             }
             None => {
@@ -277,7 +278,7 @@ impl<'a> Walk<'a> {
                 self.sort_key(arguments, object, at);
                 let made = fold::method(object, name, &arguments.positional);
                 if matches!(name, "pop" | "popitem" | "values" | "items" | "copy") {
-                    made.or(self.bag.get())
+                    made.or(self.bagged())
                 } else {
                     made
                 }

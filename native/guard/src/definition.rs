@@ -6,7 +6,7 @@ use ruff_text_size::Ranged;
 use crate::paths::Step;
 use crate::scope::Kind as ScopeKind;
 use crate::value::Value;
-use crate::walk::{Deferred, Walk};
+use crate::walk::Walk;
 
 impl<'a> Walk<'a> {
     pub(crate) fn function(&mut self, this: &'a StmtFunctionDef) {
@@ -20,7 +20,7 @@ impl<'a> Walk<'a> {
         }
         let value = self.decorated(&this.decorator_list, &decorators, Value::Function(scope));
         self.store(this.name.id.as_str(), value);
-        self.deferred.push_back(Deferred::Function(this, scope));
+        self.units.enter(&this.body, scope, &self.scopes);
     }
 
     /// What a function or class becomes by its decorators, the last first.
@@ -28,8 +28,9 @@ impl<'a> Walk<'a> {
         for (node, decorator) in nodes.iter().zip(decorators).rev() {
             if let (Value::Function(scope), Value::Thing(path)) = (&value, decorator)
                 && self.paths.node(*path).text.as_ref() == "builtins.staticmethod"
+                && self.statics.insert(*scope)
             {
-                self.statics.insert(*scope);
+                self.static_readers.disturb(&mut self.units);
             }
             let made = self.apply(decorator, std::slice::from_ref(&value), node.range().start());
             let kept = if decorator.each().iter().all(|one| matches!(one, Value::Function(_))) {
@@ -85,6 +86,7 @@ impl<'a> Walk<'a> {
         }
     }
 
+    /// A class, without its body.
     pub(crate) fn class(&mut self, this: &'a StmtClassDef) {
         let scope = self.scopes.opened_by(this.range());
         let decorators: Vec<Value<'a>> =
@@ -96,9 +98,6 @@ impl<'a> Walk<'a> {
             let value = self.expression(&keyword.value);
             self.escape(&value, keyword.value.range().start());
         }
-        let outer = std::mem::replace(&mut self.scope, scope);
-        self.body(&this.body);
-        self.scope = outer;
         let value = self.decorated(&this.decorator_list, &decorators, Value::Class(scope));
         self.store(this.name.id.as_str(), value);
     }

@@ -8,6 +8,7 @@ use ruff_text_size::{Ranged, TextSize};
 use crate::fold;
 use crate::policy::builtins;
 use crate::scope::Kind;
+use crate::unit::Code;
 use crate::value::{Text, Value};
 use crate::walk::Walk;
 
@@ -105,7 +106,7 @@ impl<'a> Walk<'a> {
                 if let Some(parameters) = &this.parameters {
                     self.defaults(parameters, scope);
                 }
-                self.defer_lambda(&this.body, scope);
+                self.units.enter_expression(Code::Lambda(&this.body), scope);
                 Value::Function(scope)
             }
             Expr::Starred(this) => self.expression(&this.value),
@@ -135,10 +136,8 @@ impl<'a> Walk<'a> {
         let Some(place) = self.scopes.find(self.scope, name) else {
             return self.unbound(name, at);
         };
-        let binding = self.scopes.binding(place);
-        binding.read = true;
-        let value = binding.value.clone();
-        let certain = binding.certain_from.is_some_and(|from| from <= at);
+        let value = self.bound(place);
+        let certain = self.scopes.binding(place).certain_from.is_some_and(|from| from <= at);
         if certain || !builtins::has(name) || !self.is_shared(place, name) {
             return value;
         }
@@ -156,7 +155,8 @@ impl<'a> Walk<'a> {
         if self.in_driver {
             return self.driver_name(name, at);
         }
-        let mut value = self.globals.get_mut(name).map_or(Value::Nothing, crate::walk::Cell::get);
+        self.guesses.note(&self.units);
+        let mut value = self.globals.get_mut(name).map_or(Value::Nothing, |cell| cell.get(&self.units));
         for star in self.stars.clone() {
             let found = self.attribute(&Value::Thing(star), name, at);
             value = value.or(found);
@@ -373,7 +373,7 @@ impl<'a> Walk<'a> {
     /// What an augmented assignment makes. Text that grows in a loop is put together piece by piece.
     pub(crate) fn augmented(&mut self, left: &Value<'a>, operator: Operator, right: &Value<'a>) -> Value<'a> {
         let grows = |value: &Value| value.each().iter().any(|one| matches!(one, Value::Text(_)));
-        if self.loops > 0 && grows(left) && right.each().len() > 1 {
+        if self.looped && grows(left) && right.each().len() > 1 {
             return Value::Decoded;
         }
         if left.each().len() > 4 {

@@ -2,9 +2,9 @@
 //!
 //! In reading order: `readable` refuses what cannot be read, `policy` is the tables, `scope` knows which name is
 //! whose, `value` what an expression may stand for, `fold` what known text comes to, `paths` what modules lead to;
-//! `rounds` says how often a script is read, and how much work that may take; `walk`, `binding` and `definition` read
-//! statements, `expression`, `reach`, `call`, `builtin_call`, `outside` and `place` what stands in them; `position` and
-//! `report` tell what was found where.
+//! `unit` is the parts that are read again where they must be, `rounds` how often, and how much work that may take;
+//! `walk`, `binding` and `definition` read statements, `expression`, `reach`, `call`, `builtin_call`, `outside` and
+//! `place` what stands in them; `position` and `report` tell what was found where.
 //!
 //! It catches mistakes and known ways around, and makes attacks visible. It does not contain a determined script.
 
@@ -27,6 +27,7 @@ mod readable;
 mod report;
 mod rounds;
 mod scope;
+mod unit;
 mod value;
 mod walk;
 

@@ -83,11 +83,7 @@ impl<'a> Walk<'a> {
             Value::Thing(path) => Value::Thing(self.reach(*path, Step::Member(name), at)),
             Value::Instance(scope) if name == "__class__" => Value::Class(*scope),
             Value::Instance(scope) | Value::Class(scope) => match self.scopes.scope(*scope).names.get(name).copied() {
-                Some(binding) => {
-                    let binding = self.scopes.binding(binding);
-                    binding.read = true;
-                    binding.value.clone()
-                }
+                Some(binding) => self.bound(binding),
                 None => Value::Data,
             },
             Value::Caught => match name {
@@ -376,10 +372,6 @@ impl<'a> Walk<'a> {
             });
         }
         all
-    }
-
-    fn bagged(&mut self) -> Value<'a> {
-        self.bag.get()
     }
 
     fn namespace_item(&mut self, scope: usize, key: &Value<'a>, at: TextSize) -> Value<'a> {

@@ -9,7 +9,7 @@ use ruff_python_ast::{
 };
 use ruff_text_size::{Ranged, TextRange, TextSize};
 
-use crate::value::Value;
+use crate::unit::Cell;
 
 /// What kind of block a scope is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -66,13 +66,11 @@ pub enum Takes {
 #[derive(Debug)]
 pub struct Binding<'a> {
     /// What it may stand for, as far as is known.
-    pub value: Value<'a>,
+    pub cell: Cell<'a>,
     /// From where on the name is bound for certain, if a statement of the block itself does it.
     pub certain_from: Option<TextSize>,
     /// Whether it is deleted anywhere.
     deleted: bool,
-    /// Whether the value was used since the last round began.
-    pub read: bool,
 }
 
 /// All scopes of a script. The first is the script's own.
@@ -116,11 +114,6 @@ impl<'a> Scopes<'a> {
     /// A binding.
     pub fn binding(&mut self, binding: usize) -> &mut Binding<'a> {
         &mut self.bindings[binding]
-    }
-
-    /// Every binding.
-    pub fn bindings(&mut self) -> impl Iterator<Item = &mut Binding<'a>> {
-        self.bindings.iter_mut()
     }
 
     /// The binding that a name means in a scope.
@@ -186,12 +179,7 @@ impl<'a> Collector<'a> {
         let fresh = self.scopes.bindings.len();
         let binding = *self.scopes.scopes[scope].names.entry(name).or_insert(fresh);
         if binding == fresh {
-            self.scopes.bindings.push(Binding {
-                value: Value::Nothing,
-                certain_from: certain,
-                deleted: false,
-                read: false,
-            });
+            self.scopes.bindings.push(Binding { cell: Cell::default(), certain_from: certain, deleted: false });
         }
         let this = &mut self.scopes.bindings[binding];
         this.certain_from = if this.deleted { None } else { this.certain_from.or(certain) };

@@ -2,67 +2,31 @@
 //!
 //! Nothing is run, and no order between functions is assumed: a name may stand for everything that is ever assigned to
 //! it. Function bodies come after the block that defines them, so that most scripts are known after one round; where
-//! something changed that had been used before, another round follows, up to a bound.
-
-use std::collections::VecDeque;
+//! something changed that had been used before, another round follows, in which only what has used it is read.
 
 use foldhash::{HashMap, HashSet};
-use ruff_python_ast::{ExceptHandler, Expr, Stmt, StmtFunctionDef, StmtMatch, StmtTry};
+use ruff_python_ast::{ExceptHandler, Expr, Stmt};
 use ruff_text_size::{Ranged, TextSize};
 
 use crate::paths::{PathId, Paths};
 use crate::policy::{Rule, attributes};
 use crate::rounds::{WIDENED, WORK, WORK_PER_BYTE};
 use crate::scope::Scopes;
+use crate::unit::{Cell, Readers, Units};
 use crate::value::Value;
 
 /// What was found, by its offset.
 pub type Found = (TextSize, &'static Rule);
 
-/// Something that is remembered from one place of a script to others.
-#[derive(Debug)]
-pub struct Cell<'a> {
-    value: Value<'a>,
-    pub(crate) read: bool,
-}
-
-impl<'a> Cell<'a> {
-    fn join(&mut self, value: Value<'a>, widened: bool) -> bool {
-        let joined = self.value.clone().or(value);
-        let changed = joined != self.value;
-        if changed {
-            self.value = if widened { Value::leaves(&[joined]) } else { joined };
-        }
-        changed && self.read
-    }
-
-    pub(crate) fn get(&mut self) -> Value<'a> {
-        self.read = true;
-        self.value.clone()
-    }
-}
-
-impl Default for Cell<'_> {
-    fn default() -> Self {
-        Self { value: Value::Nothing, read: false }
-    }
-}
-
-/// A function whose body is still to be read.
-pub(crate) enum Deferred<'a> {
-    Function(&'a StmtFunctionDef, usize),
-    Lambda(&'a Expr, usize),
-}
-
 /// The state of reading a script.
 pub struct Walk<'a> {
     pub(crate) scopes: Scopes<'a>,
     pub(crate) paths: Paths,
-    pub(crate) found: Vec<Found>,
+    pub(crate) units: Units<'a>,
     /// The scope being read.
     pub(crate) scope: usize,
-    /// How many loops are around it.
-    pub(crate) loops: usize,
+    /// Whether a loop is around what is being read.
+    pub(crate) looped: bool,
     /// What was stored in attributes, by their name, on whatever object.
     pub(crate) fields: HashMap<String, Cell<'a>>,
     /// What was put into containers that are not known as a whole.
@@ -73,12 +37,13 @@ pub struct Walk<'a> {
     pub(crate) globals: HashMap<String, Cell<'a>>,
     /// Modules of which everything was imported.
     pub(crate) stars: Vec<PathId>,
-    /// Methods that do not get their object.
+    /// Who has used names that only those two could give.
+    pub(crate) guesses: Readers,
+    /// Methods that do not get their object, and who has asked for them.
     pub(crate) statics: HashSet<usize>,
+    pub(crate) static_readers: Readers,
     /// Names that a driver expression has without an import.
     pub(crate) in_driver: bool,
-    pub(crate) deferred: VecDeque<Deferred<'a>>,
-    pub(crate) again: bool,
     pub(crate) round: usize,
     /// Work that is left.
     pub(crate) left: usize,
@@ -93,18 +58,18 @@ impl<'a> Walk<'a> {
         Self {
             scopes,
             paths: Paths::default(),
-            found: Vec::new(),
+            units: Units::default(),
             scope: 0,
-            loops: 0,
+            looped: false,
             fields: HashMap::default(),
             bag: Cell::default(),
             returns: HashMap::default(),
             globals: HashMap::default(),
             stars: Vec::new(),
+            guesses: Readers::default(),
             statics: HashSet::default(),
+            static_readers: Readers::default(),
             in_driver: false,
-            deferred: VecDeque::new(),
-            again: false,
             round: 0,
             left: WORK + bytes * WORK_PER_BYTE,
             calls: 0,
@@ -114,25 +79,11 @@ impl<'a> Walk<'a> {
 
     /// Note a finding.
     pub(crate) fn tell(&mut self, rule: &'static Rule, at: TextSize) {
-        self.found.push((at, rule));
+        self.units.tell((at, rule));
     }
 
-    /// Read a lambda's body later.
-    pub(crate) fn defer_lambda(&mut self, body: &'a Expr, scope: usize) {
-        self.deferred.push_back(Deferred::Lambda(body, scope));
-    }
-
-    pub(crate) fn body(&mut self, body: &'a [Stmt]) {
-        for statement in body {
-            if !self.spend(1) {
-                self.ended.get_or_insert(statement.range().start());
-                return;
-            }
-            stacker::maybe_grow(crate::RED_ZONE, crate::STACK, || self.statement(statement));
-        }
-    }
-
-    fn statement(&mut self, statement: &'a Stmt) {
+    /// A statement, without the blocks in it.
+    pub(crate) fn statement(&mut self, statement: &'a Stmt) {
         match statement {
             Stmt::Expr(this) => {
                 self.expression(&this.value);
@@ -190,25 +141,17 @@ impl<'a> Walk<'a> {
         match statement {
             Stmt::If(this) => {
                 self.expression(&this.test);
-                self.body(&this.body);
-                for clause in &this.elif_else_clauses {
-                    clause.test.iter().for_each(|test| {
-                        self.expression(test);
-                    });
-                    self.body(&clause.body);
+                for test in this.elif_else_clauses.iter().filter_map(|clause| clause.test.as_ref()) {
+                    self.expression(test);
                 }
             }
             Stmt::For(this) => {
                 let values = self.expression(&this.iter);
                 let element = self.element(&values);
                 self.assign(&this.target, element);
-                self.looped(&this.body);
-                self.body(&this.orelse);
             }
             Stmt::While(this) => {
                 self.expression(&this.test);
-                self.looped(&this.body);
-                self.body(&this.orelse);
             }
             Stmt::With(this) => {
                 for item in &this.items {
@@ -217,44 +160,28 @@ impl<'a> Walk<'a> {
                         self.assign(target, value);
                     }
                 }
-                self.body(&this.body);
             }
-            Stmt::Try(this) => self.tried(this),
-            Stmt::Match(this) => self.matched(this),
+            Stmt::Try(this) => {
+                for ExceptHandler::ExceptHandler(handler) in &this.handlers {
+                    handler.type_.iter().for_each(|kind| {
+                        self.expression(kind);
+                    });
+                    if let Some(name) = &handler.name {
+                        self.store(name.id.as_str(), Value::Caught);
+                    }
+                }
+            }
+            Stmt::Match(this) => {
+                let subject = self.expression(&this.subject);
+                for case in &this.cases {
+                    self.pattern(&case.pattern, &subject);
+                    case.guard.iter().for_each(|guard| {
+                        self.expression(guard);
+                    });
+                }
+            }
             _ => {}
         }
-    }
-
-    fn tried(&mut self, this: &'a StmtTry) {
-        self.body(&this.body);
-        for ExceptHandler::ExceptHandler(handler) in &this.handlers {
-            handler.type_.iter().for_each(|kind| {
-                self.expression(kind);
-            });
-            if let Some(name) = &handler.name {
-                self.store(name.id.as_str(), Value::Caught);
-            }
-            self.body(&handler.body);
-        }
-        self.body(&this.orelse);
-        self.body(&this.finalbody);
-    }
-
-    fn matched(&mut self, this: &'a StmtMatch) {
-        let subject = self.expression(&this.subject);
-        for case in &this.cases {
-            self.pattern(&case.pattern, &subject);
-            case.guard.iter().for_each(|guard| {
-                self.expression(guard);
-            });
-            self.body(&case.body);
-        }
-    }
-
-    fn looped(&mut self, body: &'a [Stmt]) {
-        self.loops += 1;
-        self.body(body);
-        self.loops -= 1;
     }
 
     fn annotated(&mut self, this: &'a ruff_python_ast::StmtAnnAssign) {
@@ -298,55 +225,58 @@ impl<'a> Walk<'a> {
     /// Let a binding stand for this as well.
     pub(crate) fn join(&mut self, binding: usize, value: Value<'a>) {
         self.spend(value.size());
-        let binding = self.scopes.binding(binding);
-        if binding.value == value {
-            return;
-        }
-        let joined = binding.value.clone().or(value);
-        if joined != binding.value {
-            self.again |= binding.read;
-            binding.value = if self.round < WIDENED { joined } else { Value::leaves(&[joined]) };
-        }
+        self.scopes.binding(binding).cell.join(value, self.round >= WIDENED, &mut self.units);
+    }
+
+    /// What a binding stands for.
+    pub(crate) fn bound(&mut self, binding: usize) -> Value<'a> {
+        self.scopes.binding(binding).cell.get(&self.units)
     }
 
     /// Remember what an attribute of this name was set to, on whatever object.
     pub(crate) fn join_field(&mut self, name: &str, value: Value<'a>) {
-        let again = match self.fields.get_mut(name) {
-            Some(cell) => cell.join(value, self.round >= WIDENED),
-            None => {
-                let mut cell = Cell::default();
-                cell.join(value, false);
-                self.fields.insert(name.to_owned(), cell);
-                // It may have been read before anything was known of it.
-                self.loops > 0 || !self.deferred.is_empty() || self.scope != 0
-            }
+        let widened = self.round >= WIDENED;
+        match self.fields.get_mut(name) {
+            Some(cell) => cell.join(value, widened, &mut self.units),
+            None => self.fields.entry(name.to_owned()).or_default().join(value, widened, &mut self.units),
         };
-        self.again |= again;
     }
 
     /// Remember a name that `globals()` was given.
     pub(crate) fn join_global(&mut self, name: &str, value: Value<'a>) {
-        let cell = self.globals.entry(name.to_owned()).or_default();
-        self.again |= cell.join(value, self.round >= WIDENED);
+        let widened = self.round >= WIDENED;
+        if self.globals.entry(name.to_owned()).or_default().join(value, widened, &mut self.units) {
+            self.guesses.disturb(&mut self.units);
+        }
     }
 
     /// What attributes of this name were set to.
     pub(crate) fn field(&mut self, name: &str) -> Value<'a> {
-        self.fields.get_mut(name).map_or(Value::Nothing, Cell::get)
+        match self.fields.get_mut(name) {
+            Some(cell) => cell.get(&self.units),
+            // Whoever asks is to know of what comes later.
+            None => self.fields.entry(name.to_owned()).or_default().get(&self.units),
+        }
     }
 
     /// Remember what was put into some container.
     pub(crate) fn join_bag(&mut self, value: Value<'a>) {
-        self.again |= self.bag.join(value, self.round >= WIDENED);
+        self.bag.join(value, self.round >= WIDENED, &mut self.units);
     }
 
     /// Remember what a function returns.
     pub(crate) fn returned(&mut self, scope: usize, value: Value<'a>) {
-        self.again |= self.returns.entry(scope).or_default().join(value, self.round >= WIDENED);
+        let widened = self.round >= WIDENED;
+        self.returns.entry(scope).or_default().join(value, widened, &mut self.units);
     }
 
     /// What a call of a function of the script returns.
     pub(crate) fn result_of(&mut self, scope: usize) -> Value<'a> {
-        self.returns.entry(scope).or_default().get()
+        self.returns.entry(scope).or_default().get(&self.units)
+    }
+
+    /// What was put into some container.
+    pub(crate) fn bagged(&mut self) -> Value<'a> {
+        self.bag.get(&self.units)
     }
 }
