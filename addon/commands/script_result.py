@@ -8,6 +8,7 @@ can stop; only `describe_unasked` does not.
 from __future__ import annotations
 
 import io
+import os
 import reprlib
 import traceback
 import types
@@ -19,6 +20,9 @@ from ..values import ValueFault, plain
 OUTPUT_CHARS = 256 * 1024
 TRACEBACK_CHARS = 20_000
 REPR_CHARS = 1_000
+
+OURS = os.path.dirname(os.path.dirname(__file__))
+"""The folder of this extension's code."""
 
 
 class Output(io.TextIOBase):
@@ -83,7 +87,11 @@ def describe_unasked(error: BaseException, filename: str) -> dict[str, Any]:
     # A method that is written in C, over plain texts.
     own = isinstance(type(error).__str__, types.WrapperDescriptorType) and all(type(part) is str for part in error.args)
     message = str(error) if own else "<not shown, as the script was stopped>"
-    text = "".join(["Traceback (most recent call last):\n", *traceback.format_tb(frames)])
+    shown = traceback.extract_tb(frames)
+    # The handler of the signal that stopped it is no part of the script.
+    while shown and shown[-1].filename.startswith(OURS):
+        shown.pop()
+    text = "".join(["Traceback (most recent call last):\n", *shown.format()])
     return _exception(error, message, f"{text}{type(error).__qualname__}: {message}\n", _line(frames, filename))
 
 
