@@ -27,10 +27,15 @@ IDLE_S = 0.01
 """The timer's interval without connections: what a client that comes waits for its first answer at most, beside
 Blender's own rounds. With a connection it is 0: once a round of Blender's loop, about 5 ms."""
 
+QUIET_TICKS = 4
+"""How many ticks in a row only look for a connection, once nobody is connected and nothing is left to do. Each is a
+call into a Python that lies idle, and costs by how much of it is touched."""
+
 PANEL_S = 0.25
 """How often the panel looks for changes."""
 
 _next_look = 0.0
+_quiet = 0
 
 
 def new_dispatcher() -> Dispatcher:
@@ -96,9 +101,12 @@ def tick() -> float:
 
 
 def _tick() -> float:
-    global _next_look
+    global _next_look, _quiet
     dispatcher, server = session.dispatcher(), session.running()
     if dispatcher is None or server is None:
+        return IDLE_S
+    if _quiet > 0 and not server.has_connections():
+        _quiet -= 1
         return IDLE_S
     with ask.request_runs():
         served = dispatcher.step(LINGER_S, BUDGET_S)
@@ -110,7 +118,11 @@ def _tick() -> float:
     if now >= _next_look:
         _next_look = now + PANEL_S
         _show_changes()
-    return 0.0 if server.has_connections() else IDLE_S
+    if server.has_connections():
+        _quiet = 0
+        return 0.0
+    _quiet = 0 if served or not undo.keeper.may_go_on() else QUIET_TICKS
+    return IDLE_S
 
 
 def _show_changes() -> None:
