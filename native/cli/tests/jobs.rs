@@ -107,7 +107,7 @@ fn jobs_that_fail_or_are_cancelled() {
         assert_eq!(spindle(&["job", "cancel", job]), (0, format!("{job}: {expected}\n"), String::new()));
     }
     let (status, out, err) = spindle(&["job", "wait", &running]);
-    let stopped = err.starts_with("err\n") && err.ends_with("KeyboardInterrupt: \nspindle: the script was cancelled\n");
+    let stopped = err.starts_with("err\n") && err.ends_with("KeyboardInterrupt:\nspindle: the script was cancelled\n");
     assert!((status, out.as_str(), stopped) == (1, "out\n", true), "{err}");
     let (status, _, err) = spindle(&["job", "get", "job-999"]);
     assert!(status == 1 && err.contains("no job \"job-999\""), "{err}");
