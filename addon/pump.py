@@ -118,11 +118,9 @@ def _tick() -> float:
     if now >= _next_look:
         _next_look = now + PANEL_S
         _show_changes()
-    if server.has_connections():
-        _quiet = 0
-        return 0.0
-    _quiet = 0 if served or not undo.keeper.may_go_on() else QUIET_TICKS
-    return IDLE_S
+    connected = server.has_connections()
+    _quiet = 0 if connected or served or not undo.keeper.may_go_on() else QUIET_TICKS
+    return 0.0 if connected else IDLE_S
 
 
 def _show_changes() -> None:

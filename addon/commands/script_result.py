@@ -21,8 +21,8 @@ OUTPUT_CHARS = 256 * 1024
 TRACEBACK_CHARS = 20_000
 REPR_CHARS = 1_000
 
-OURS = os.path.dirname(os.path.dirname(__file__))
-"""The folder of this extension's code."""
+OURS = os.path.dirname(os.path.dirname(__file__)) + os.sep
+"""What the paths of this extension's code begin with."""
 
 
 class Output(io.TextIOBase):

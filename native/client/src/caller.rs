@@ -120,8 +120,7 @@ impl Caller {
             }
             thread::sleep(left.min(STEP));
             if self.pool.is_interrupted() {
-                let fate = if course.lost.is_some() { Fate::Unknown } else { Fate::NotSent };
-                return Err(Error::Interrupted { fate });
+                return Err(Error::Interrupted { fate: Fate::unanswered(course.lost.is_some()) });
             }
         }
     }

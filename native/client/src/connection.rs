@@ -355,10 +355,7 @@ fn describe(halt: Halt, ticket: &Ticket, sent: bool) -> Error {
     let method = &ticket.method;
     let moment = if sent { "answered" } else { "sent" };
     let what = match halt {
-        Halt::Interrupted => {
-            let fate = if sent { Fate::Unknown } else { Fate::NotSent };
-            return Error::Interrupted { fate };
-        }
+        Halt::Interrupted => return Error::Interrupted { fate: Fate::unanswered(sent) },
         Halt::NoFrame(error, shown) => return Error::Malformed { reason: error.to_string(), shown },
         Halt::Deadline => format!("{method} was not {moment} within {} s", ticket.patience.as_secs_f64()),
         Halt::Stalled => format!("{method} was being {moment}, and no byte moved for too long"),

@@ -321,7 +321,8 @@ fn script_failed(result: &RunResult) -> String {
     }
 }
 
-fn outcome(sent: bool) -> &'static str {
+/// What may have become of a request without an answer.
+pub(crate) fn outcome(sent: bool) -> &'static str {
     if sent { "the request had been sent and may have run" } else { "nothing ran" }
 }
 

@@ -7,7 +7,7 @@ use spindle_protocol::error::Started;
 use spindle_protocol::methods::script::{RunResult, Status};
 
 use crate::connection::Reply;
-use crate::error::Error;
+use crate::error::{Error, outcome};
 
 /// What is known of a request whose caller was interrupted. Displayed, it ends the sentence "interrupted; …".
 #[derive(Debug)]
@@ -21,6 +21,11 @@ pub enum Fate {
 }
 
 impl Fate {
+    /// Of a request without an answer.
+    pub(crate) fn unanswered(sent: bool) -> Fate {
+        if sent { Fate::Unknown } else { Fate::NotSent }
+    }
+
     /// Whether any of its work may have begun.
     pub fn started(&self) -> Started {
         match self {
@@ -54,7 +59,7 @@ impl Fate {
 impl fmt::Display for Fate {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match (self, self.started(), self.script().map(|result| result.status)) {
-            (_, Started::No, _) => formatter.write_str("nothing ran"),
+            (_, Started::No, _) => formatter.write_str(outcome(false)),
             (_, _, Some(Status::Cancelled | Status::TimedOut)) => formatter.write_str("the script was stopped"),
             (_, _, Some(Status::Ok | Status::Raised)) => {
                 formatter.write_str("the script had ended before it could be stopped")
@@ -63,7 +68,7 @@ impl fmt::Display for Fate {
                 Ok(_) => formatter.write_str("the request was carried out before it could be cancelled"),
                 Err(error) => write!(formatter, "the request has ended: {error}"),
             },
-            _ => formatter.write_str("the request had been sent and may have run"),
+            _ => formatter.write_str(outcome(true)),
         }
     }
 }

@@ -9,7 +9,7 @@ use spindle_protocol::limits::FINDINGS;
 use crate::Report;
 use crate::policy::{Rule, text};
 use crate::position::Lines;
-use crate::walk::Found;
+use crate::unit::Found;
 
 /// Everything that was found, in the order of the lines, each rule once a line.
 pub fn of(source: &str, mut found: Vec<Found>) -> Report {

@@ -5,12 +5,12 @@ use ruff_text_size::Ranged;
 
 use crate::policy::builtins;
 use crate::scope::Scopes;
-use crate::unit::Code;
+use crate::unit::{Code, Found};
 use crate::value::Value;
-use crate::walk::{Found, Walk};
+use crate::walk::Walk;
 
-/// Rounds over a script whose names are used before they are known. Honest scripts need one to three, with long chains up
-/// to nine; only the first reads all of it.
+/// Rounds over a script whose names are used before they are known. Honest scripts need one to three, some modules of
+/// Python's own more than eight; only the first round reads all of it.
 const ROUNDS: usize = 16;
 
 /// From this round on a name that still changes stands for what it leads to, in no order: lists could grow for ever.

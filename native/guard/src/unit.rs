@@ -6,9 +6,12 @@ use foldhash::HashSet;
 use ruff_python_ast::{ExceptHandler, Expr, Stmt};
 use ruff_text_size::{Ranged, TextSize};
 
+use crate::policy::Rule;
 use crate::scope::Scopes;
 use crate::value::Value;
-use crate::walk::Found;
+
+/// What was found, by its offset.
+pub type Found = (TextSize, &'static Rule);
 
 /// What a part consists of.
 #[derive(Clone, Copy)]

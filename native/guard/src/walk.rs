@@ -15,9 +15,6 @@ use crate::scope::Scopes;
 use crate::unit::{Cell, Readers, Units};
 use crate::value::Value;
 
-/// What was found, by its offset.
-pub type Found = (TextSize, &'static Rule);
-
 /// The state of reading a script.
 pub struct Walk<'a> {
     pub(crate) scopes: Scopes<'a>,

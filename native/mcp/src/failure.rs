@@ -57,7 +57,9 @@ fn tell(error: &Error) -> String {
         Error::Connect { .. } | Error::Disconnected { .. } | Error::BreakerOpen { .. } => {
             format!("{error}. Blender may be closing or starting again: look with `status`, and try again.")
         }
-        Error::Interrupted { .. } => "Cancelled; what had been done by then is in Blender's undo history.".to_owned(),
+        Error::Interrupted { fate } => {
+            format!("Cancelled; {fate}. What had been done by then is in Blender's undo history.")
+        }
         error if !error.findings().is_empty() => refused(error),
         error => error.to_string(),
     }

@@ -54,7 +54,7 @@ pub fn folder(folder: &Path) -> Check {
 fn access(folder: &Path) -> String {
     let shown = folder.display();
     format!(
-        "make it yours alone: chmod 700 {shown}; if it belongs to somebody else, set Peer::Spindle_RUNTIME_DIR, for \
+        "make it yours alone: chmod 700 {shown}; if it belongs to somebody else, set SPINDLE_RUNTIME_DIR, for \
              Blender and its clients alike, to a folder of yours"
     )
 }

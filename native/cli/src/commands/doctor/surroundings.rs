@@ -50,7 +50,7 @@ pub fn blenders(works: bool) -> Check {
             let text = format!("pid {}, and no server of it answers", pids(own));
             let remedy = "press Start Spindle in the sidebar of its 3D viewport; if there is no such button, the \
                           extension is missing. A Blender in a container or a sandbox, and one with another \
-                          Peer::Spindle_RUNTIME_DIR or XDG_RUNTIME_DIR, does not share the runtime folder";
+                          SPINDLE_RUNTIME_DIR or XDG_RUNTIME_DIR, does not share the runtime folder";
             Check::problem(name, "without_server", text, remedy)
         }
     }
