@@ -31,6 +31,7 @@ fn doctor_in(runtime: &Path, folder: &Path, arguments: &[&str]) -> (i32, Vec<Val
     let report: Value = serde_json::from_str(&out).unwrap_or_else(|error| panic!("{error}: {out:?}"));
     assert_eq!(report["healthy"], json!(status == 0), "{out}");
     assert!(!out.contains(TOKEN), "SECRETS: {out}");
+    assert!(!out.contains("::"), "a name out of the source is told to people: {out}");
     (status, report["checks"].as_array().expect("a list").clone())
 }
 
@@ -327,7 +328,10 @@ fn nothing_runs() {
 fn folders_that_are_not_private() {
     let folder = tempfile::tempdir().expect("a folder");
     fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o777)).expect("set");
-    check(&doctor(folder.path(), &[]).1, "runtime folder", "not_private", "others can change it (mode 777)");
+    let checks = doctor(folder.path(), &[]).1;
+    check(&checks, "runtime folder", "not_private", "others can change it (mode 777)");
+    let remedy = find(&checks, "runtime folder")["remedy"].as_str().expect("told");
+    assert!(remedy.contains("set SPINDLE_RUNTIME_DIR"), "{remedy}");
     fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o755)).expect("set");
     check(&doctor(folder.path(), &[]).1, "runtime folder", "private", "yours alone");
 }
