@@ -15,6 +15,7 @@ from . import ask, ask_ui, generation, interrupt, panel, preferences, session, u
 from .commands import TABLE
 from .dispatcher import Dispatcher
 from .moments import refuse_unsafe_moment
+from .native import Server
 
 LINGER_S = 0.002
 """How long a step waits for the next request after one was served: a client on this machine that has just
@@ -28,8 +29,8 @@ IDLE_S = 0.01
 Blender's own rounds. With a connection it is 0: once a round of Blender's loop, about 5 ms."""
 
 QUIET_TICKS = 4
-"""How many ticks in a row only look for a connection, once nobody is connected and nothing is left to do. Each is a
-call into a Python that lies idle, and costs by how much of it is touched."""
+"""How many ticks in a row only look for a request, once nothing is left to do. Each is a call into a Python that lies
+idle, and costs by how much of it is touched."""
 
 PANEL_S = 0.25
 """How often the panel looks for changes."""
@@ -105,9 +106,9 @@ def _tick() -> float:
     dispatcher, server = session.dispatcher(), session.running()
     if dispatcher is None or server is None:
         return IDLE_S
-    if _quiet > 0 and not server.has_connections():
+    if _quiet > 0 and not server.has_requests():
         _quiet -= 1
-        return IDLE_S
+        return _interval(server)
     with ask.request_runs():
         served = dispatcher.step(LINGER_S, BUDGET_S)
     if served:
@@ -118,9 +119,12 @@ def _tick() -> float:
     if now >= _next_look:
         _next_look = now + PANEL_S
         _show_changes()
-    connected = server.has_connections()
-    _quiet = 0 if connected or served or not undo.keeper.may_go_on() else QUIET_TICKS
-    return 0.0 if connected else IDLE_S
+    _quiet = 0 if served or not undo.keeper.may_go_on() else QUIET_TICKS
+    return _interval(server)
+
+
+def _interval(server: Server) -> float:
+    return 0.0 if server.has_connections() else IDLE_S
 
 
 def _show_changes() -> None:

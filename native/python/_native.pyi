@@ -158,6 +158,9 @@ class Server:
     def has_connections(self) -> bool:
         """Whether any connection is open."""
 
+    def has_requests(self) -> bool:
+        """Whether any request is in flight: checked, asked about, waiting or running."""
+
     def is_connected(self, session: int) -> bool:
         """Whether a session has a connection now."""
 

@@ -354,6 +354,11 @@ impl Handle {
         self.shared.has_connections.load(Ordering::Acquire)
     }
 
+    /// Whether any request is in flight: without one, the main thread has little to do.
+    pub fn has_requests(&self) -> bool {
+        !self.inbox.is_empty()
+    }
+
     /// Whether a session has a connection now.
     pub fn is_connected(&self, session: SessionKey) -> bool {
         self.shared.roster.lock().iter().any(|client| client.session == session)

@@ -131,17 +131,22 @@ fn last_words_arrive() {
     assert_eq!(reader.join().expect("read"), (60 << 20, "shutting_down".to_owned(), 0));
 }
 
-/// What the add-on asks: whether somebody is there, an end of its wait, and that clients find the file that is open.
+/// What the add-on asks: whether somebody is there and wants something, an end of its wait, and that clients find the
+/// file that is open.
 #[test]
 fn the_add_on_asks() {
     let harness = Harness::start(|_| {});
     assert!(!harness.handle.has_connections() && !harness.handle.is_connected(SessionKey(0)));
     let mut peer = harness.client("a");
+    assert!(!harness.handle.has_requests());
     peer.request("object.get", json!({"name": "x"}));
+    eventually("it waits", || harness.handle.has_requests());
     let (ticket, admitted) = harness.take();
     let session = admitted.origin().session;
     assert!(harness.handle.has_connections() && harness.handle.is_connected(session));
+    assert!(harness.handle.has_requests(), "it runs");
     harness.reply(ticket);
+    assert!(!harness.handle.has_requests(), "it is answered");
     drop(peer);
     eventually("it has left", || !harness.handle.has_connections() && !harness.handle.is_connected(session));
 

@@ -278,6 +278,11 @@ impl Server {
         self.handle.has_connections()
     }
 
+    /// Whether any request is in flight.
+    fn has_requests(&self) -> bool {
+        self.handle.has_requests()
+    }
+
     /// Whether a session has a connection now.
     fn is_connected(&self, session: u64) -> bool {
         self.handle.is_connected(SessionKey(session))
