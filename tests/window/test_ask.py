@@ -77,6 +77,13 @@ class User:
         self.blender.eventually(lambda: self.sees()["place"])
         self.settles()
 
+    def puts_off(self):
+        """All scripts that wait: each comes with a dialog of its own, once."""
+        for ticket in self.blender.inside(f"{DIALOG}result = [asked.ticket for asked in dialog.ask.questions()]"):
+            self.blender.eventually(lambda ticket=ticket: (seen := self.sees())["shown"] == ticket and seen["place"])
+            self.presses("ESC")
+        self.blender.eventually(lambda: self.sees()["place"] is None)
+
     def settles(self):
         """Until buttons work."""
         self.blender.eventually(lambda: self.blender.inside(DIALOG + SETTLED))
@@ -156,6 +163,7 @@ def test_closing_the_dialog_decides_nothing(blender, user, pictures):
         for client, title in zip(clients, titles, strict=True)
     ]
     blender.eventually(lambda: len(user.sees()["asked"]) == 2)
+    user.puts_off()
     for key in ("RET", "ONE", "FOUR", "A", "R", "O", "ESC"):
         if not user.sees()["place"]:
             blender.inside(f"bpy.ops.spindle.ask_show('INVOKE_DEFAULT', ticket={user.ticket()!r})")
