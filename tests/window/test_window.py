@@ -95,6 +95,13 @@ def test_a_change_that_no_undo_step_holds_yet_is_unsaved(blender, tmp_path):
         assert client.call("scene.get")["dirty"] is True
 
 
+def test_a_group_ends_while_nobody_asks_for_anything(blender):
+    with blender.connect() as client:
+        client.call("edit.group_begin", {"label": "Left open", "timeout_ms": 500})
+        client.call("object.set", {"name": "Cube", "location": [1, 0, 0]})
+        blender.eventually(lambda: blender.undo_history()[-1] == "Spindle: test: Left open", timeout=20)
+
+
 SAVE_AND_CHANGE = "bpy.ops.wm.save_mainfile()\nbpy.data.objects['Cube'].location.x += 1"
 
 

@@ -1,6 +1,7 @@
 //! Why a tool could not do its work, as a model is told it: what was wrong, and a way forward.
 
 use spindle_client::{Error, Server};
+use spindle_protocol::error::Started;
 use spindle_protocol::finding::Finding;
 use thiserror::Error as Derive;
 
@@ -57,6 +58,7 @@ fn tell(error: &Error) -> String {
         Error::Connect { .. } | Error::Disconnected { .. } | Error::BreakerOpen { .. } => {
             format!("{error}. Blender may be closing or starting again: look with `status`, and try again.")
         }
+        Error::Interrupted { fate } if fate.started() == Started::No => format!("Cancelled; {fate}."),
         Error::Interrupted { fate } => {
             format!("Cancelled; {fate}. What had been done by then is in Blender's undo history.")
         }
@@ -81,4 +83,25 @@ fn refused(error: &Error) -> String {
 pub fn finding(finding: &Finding) -> String {
     let Finding { line, column, rule, excerpt, reason, remedy, .. } = finding;
     format!("- line {line}, column {column} ({rule}): {}\n  {reason} {remedy}", excerpt.trim())
+}
+
+#[cfg(test)]
+mod tests {
+    use spindle_client::Fate;
+
+    use super::*;
+
+    #[test]
+    fn a_cancelled_tool_says_what_may_have_been_done() {
+        for (fate, expected) in [
+            (Fate::NotSent, "Cancelled; nothing ran."),
+            (
+                Fate::Unknown,
+                "Cancelled; the request had been sent and may have run. What had been done by then is in Blender's undo history.",
+            ),
+        ] {
+            let failure = Failure::Blender(Box::new(Error::Interrupted { fate }));
+            assert_eq!(failure.to_string(), expected);
+        }
+    }
 }
