@@ -324,6 +324,24 @@ fn nothing_runs() {
     }
 }
 
+/// A Blender in which Spindle is off. What counts is the name of its process, here a shell that waits for a line.
+#[cfg(target_os = "linux")]
+#[test]
+fn a_blender_without_a_server() {
+    use std::os::unix::fs::symlink;
+    use std::process::Stdio;
+
+    let folder = tempfile::tempdir().expect("a folder");
+    let program = folder.path().join("blender");
+    symlink("/bin/sh", &program).expect("made");
+    let mut blender = Command::new(program).args(["-c", "read line"]).stdin(Stdio::piped()).spawn().expect("it runs");
+    let checks = doctor(folder.path(), &[]).1;
+    blender.kill().and_then(|()| blender.wait()).expect("ended");
+    check(&checks, "running Blenders", "without_server", &blender.id().to_string());
+    let remedy = find(&checks, "running Blenders")["remedy"].as_str().expect("told");
+    assert!(remedy.contains("press Start Spindle") && remedy.contains(" SPINDLE_RUNTIME_DIR or"), "{remedy}");
+}
+
 #[test]
 fn folders_that_are_not_private() {
     let folder = tempfile::tempdir().expect("a folder");
